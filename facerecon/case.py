@@ -1,0 +1,314 @@
+"""The case folder: records (JSON lines), pictures (PNG), ledger and manifest. Owns every write into a case.
+
+It never overwrites a finished file: a re-run of a stage writes numbered files beside the earlier ones. Every file is
+written to a temporary name, flushed and moved, and its digest goes into the manifest at once, so an interrupted run
+leaves only whole files, and a re-run takes those with equal bytes as done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from facerecon import __version__
+from facerecon.errors import FacereconError, IntegrityError, Interrupted, ResourceError, UsageError
+from facerecon.hashing import canonical_json, sha256_bytes
+from facerecon.ledger import Ledger, LedgerEntry
+from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, read_bytes, verify
+from facerecon.profiles import Profile
+from facerecon.records import CaseInfo, Record
+
+STAGES = ("extract", "enhance", "recognize", "report")
+R = TypeVar("R", bound=Record)
+
+
+class Case:
+    """An open case folder. Only one process at a time may write to it."""
+
+    def __init__(self, root: Path, info: CaseInfo, ledger: Ledger, manifest: Manifest, lock: int) -> None:
+        """Use `create` or `open`."""
+        self.root, self.info, self.ledger = root, info, ledger
+        self._manifest, self._lock = manifest, lock
+        self._files = dict(manifest.files)
+
+    # --- making and opening -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, root: Path, info: CaseInfo, profile: Profile, probe: Mapping[str, Any]) -> Case:
+        """Make a new case folder (mode 0700).
+
+        Raises:
+            UsageError: the folder exists and is not empty.
+            ResourceError: it cannot be written.
+        """
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise UsageError(f"{root} exists already and is not an empty folder; choose another --case")
+        with _writing(root):
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ledger = Ledger()
+        case = cls(root, info, ledger, Manifest.sealed("created", ledger, {}), _locked(root))
+        case.write("case.json", _pretty(info.model_dump(mode="json")))
+        case.write("profile.yaml", profile.to_yaml().encode())
+        case.write("records/probe.json", _pretty(dict(probe)))
+        case.note("case.created", {"tool_version": __version__, "case_id": info.case_id, "operator": info.operator,
+                                   "purpose": info.purpose}, {"source": info.source.sha256}, case.digests())
+        return case
+
+    @classmethod
+    def open(cls, root: Path) -> Case:
+        """Open a case for reading and further stages, verifying all of it first.
+
+        Raises:
+            UsageError: not a case folder, or another process is writing to it.
+            IntegrityError: it does not verify.
+        """
+        if not (root / "manifest.json").is_file() and not (root / "case.json").is_file():
+            raise UsageError(f"{root} is not a case folder (it has no case.json); make one with 'facerecon extract'")
+        lock = _locked(root)
+        try:
+            ledger, manifest = _recovered(root)
+            return cls(root, _info(root), ledger, manifest, lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def close(self) -> None:
+        """Let other processes write to the case."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Case:
+        """Return the case."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the case."""
+        self.close()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def runs(self, stage: str) -> tuple[LedgerEntry, ...]:
+        """Return the ledger's entries of finished runs of a stage, oldest first."""
+        return tuple(entry for entry in self.ledger.entries if entry.action == f"{stage}.finished")
+
+    def read(self, kind: type[R], name: str, run: int = 1) -> list[R]:
+        """Return the records of one file, verified against the manifest before they are parsed.
+
+        Raises:
+            UsageError: the stage that writes them has not run.
+            IntegrityError: the file was changed, or a line is not such a record.
+        """
+        relative = _records_path(name, run)
+        if relative not in self._files:
+            raise UsageError(f"{self.root} has no {relative} yet; run the stage that writes it first")
+        lines = self.bytes_of(relative).splitlines()
+        try:
+            return [kind.model_validate_json(line) for line in lines]
+        except ValidationError:
+            raise IntegrityError(f"{self.root / relative}: a line is not a {kind.__name__}") from None
+
+    def bytes_of(self, relative: str) -> bytes:
+        """Return a file's bytes after checking them against the manifest.
+
+        Raises:
+            IntegrityError: missing, unknown to the manifest, or changed.
+        """
+        entry = self._files.get(relative)
+        if entry is None:
+            raise IntegrityError(f"{self.root / relative} is not in the manifest")
+        try:
+            data = (self.root / relative).read_bytes()
+        except OSError as error:
+            raise IntegrityError(f"{self.root / relative} cannot be read: {error.strerror}") from None
+        if sha256_bytes(data) != entry.sha256:
+            raise IntegrityError(f"{self.root / relative} was changed: its digest is not the manifest's")
+        return data
+
+    def digests(self, prefix: str = "") -> dict[str, str]:
+        """Return path -> SHA-256 of the case's files (without ledger and manifest) that start with `prefix`."""
+        return {name: entry.sha256 for name, entry in sorted(self._files.items())
+                if name.startswith(prefix) and name != "ledger.jsonl"}
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, relative: str, data: bytes) -> str:
+        """Write a new file whole (temporary file, flush, move) and return its SHA-256.
+
+        A file that is there with equal bytes counts as written: that is how an interrupted stage resumes.
+
+        Raises:
+            IntegrityError: a file with other bytes is there.
+            ResourceError: the disk is full or not writable.
+        """
+        path, digest = self.root / relative, sha256_bytes(data)
+        with _writing(path):
+            if path.exists():
+                if sha256_bytes(path.read_bytes()) != digest:
+                    raise IntegrityError(f"{path} exists with other content; nothing was overwritten")
+            else:
+                _write_atomically(path, data)
+        self._files[relative] = FileEntry(sha256=digest, size_bytes=len(data))
+        return digest
+
+    def note(
+        self, action: str, details: Mapping[str, Any], inputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] | None = None,
+    ) -> LedgerEntry:
+        """Add a ledger line and seal the manifest over it and all files."""
+        entry = self.ledger.append(action, details, inputs, outputs)
+        data = self.ledger.to_bytes()
+        with _writing(self.root):
+            _write_atomically(self.root / "ledger.jsonl", data)
+            self._files["ledger.jsonl"] = FileEntry(sha256=sha256_bytes(data), size_bytes=len(data))
+            self._manifest = Manifest.sealed(action, self.ledger, self._files)
+            _write_atomically(self.root / "manifest.json", self._manifest.to_bytes())
+        return entry
+
+    @contextlib.contextmanager
+    def stage(self, name: str, details: Mapping[str, Any], inputs: Mapping[str, str]) -> Iterator[StageRun]:
+        """Run a stage: its records and pictures become part of the case when the block ends well.
+
+        Whatever ends the block otherwise is written to the ledger, with what had been finished, and raised on.
+        """
+        run = StageRun(self, name, len(self.runs(name)) + 1)
+        self.note(f"{name}.started", {"run": run.number, **details}, inputs)
+        try:
+            yield run
+            run.seal()
+        except BaseException as error:
+            run.abandon()
+            with contextlib.suppress(ResourceError):
+                self.note(f"{name}.{_ending(error)}", {"run": run.number, "reason": _reason(error)}, {}, run.outputs)
+            raise
+        self.note(f"{name}.finished", {"run": run.number, **details, **run.details}, inputs, run.outputs)
+
+
+class StageRun:
+    """One run of a stage: collects its records, pictures and ledger details. Made by `Case.stage`."""
+
+    def __init__(self, case: Case, name: str, number: int) -> None:
+        """Use `Case.stage`."""
+        self.case, self.name, self.number = case, name, number
+        self.details: dict[str, Any] = {}
+        self.outputs: dict[str, str] = {}
+        self._open: dict[str, Any] = {}
+
+    @property
+    def suffix(self) -> str:
+        """What later runs add to file names: "" for the first, "-2" for the second."""
+        return "" if self.number == 1 else f"-{self.number}"
+
+    def write(self, relative: str, data: bytes) -> str:
+        """Write a file of this run; see `Case.write`."""
+        digest = self.case.write(relative, data)
+        self.outputs[relative] = digest
+        return digest
+
+    def record(self, name: str, *records: Record) -> None:
+        """Add records to records/NAME.jsonl; they are kept in a temporary file until the stage ends."""
+        with _writing(self.case.root):
+            if name not in self._open:
+                # Not inside the case: an interrupted stage must leave no file that the manifest does not know.
+                self._open[name] = tempfile.TemporaryFile()  # noqa: SIM115
+            for record in records:
+                self._open[name].write(canonical_json(record.model_dump(mode="json")) + b"\n")
+
+    def declare(self, *names: str) -> None:
+        """Make sure that records/NAME.jsonl exists at the end, even when empty."""
+        for name in names:
+            self.record(name)
+
+    def seal(self) -> None:
+        """Move the collected records into the case."""
+        for name, stream in self._open.items():
+            stream.seek(0)
+            self.write(_records_path(name, self.number), stream.read())
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of the collected records."""
+        for stream in self._open.values():
+            stream.close()
+        self._open.clear()
+
+
+# --- files ---------------------------------------------------------------------------------------------
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def _recovered(root: Path) -> tuple[Ledger, Manifest]:
+    """Verify for writing. A killed stage may leave whole files that the manifest lacks: its re-run takes them in."""
+    try:
+        manifest = verify(root)
+    except CaseProblemsError as error:
+        manifest = Manifest.parse(read_bytes(root / "manifest.json"))
+        killed = manifest.state.endswith(".started")
+        if not killed or not all(problem.startswith("extra file faces/") for problem in error.problems):
+            raise
+    return Ledger.read(root / "ledger.jsonl"), manifest
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        way_out = "free some space and run again" if error.errno == errno.ENOSPC else "choose another --case"
+        raise ResourceError(f"cannot write {path}: {error.strerror or error}; {way_out}") from error
+
+
+def _locked(root: Path) -> int:
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise UsageError(f"another process is working on case {root}; wait for it, or choose another --case") from None
+    return handle
+
+
+def _info(root: Path) -> CaseInfo:
+    try:
+        return CaseInfo.model_validate_json(read_bytes(root / "case.json"))
+    except ValidationError:
+        raise IntegrityError(f"{root / 'case.json'} is not a case description of schema 1") from None
+
+
+def _records_path(name: str, run: int) -> str:
+    return f"records/{name}{'' if run == 1 else f'-{run}'}.jsonl"
+
+
+def _pretty(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _ending(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, (KeyboardInterrupt, Interrupted)) else "failed"
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, FacereconError) else type(error).__name__

@@ -1,0 +1,121 @@
+"""The case's ledger: append-only JSON lines, each bound to the one before it by SHA-256. Owns the chain, nothing else.
+
+A chain shows that no line was edited, removed or put in between. Alone it does not stop somebody from rewriting the
+whole file: that is why the head digest is printed at the end of every command and stands in the report. Idea: hash
+chaining after Haber and Stornetta, "How to time-stamp a digital document" (1991).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from facerecon.errors import IntegrityError
+from facerecon.hashing import canonical_json, sha256_bytes
+from facerecon.records import Record, Sha256
+
+GENESIS = "0" * 64
+
+
+class LedgerEntry(Record):
+    """One line: what was done when, from and to which digests. `hash` covers every other field."""
+
+    seq: Annotated[int, Field(ge=0)]
+    utc: str
+    action: str
+    details: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    prev: Sha256
+    hash: Sha256
+
+    def computed_hash(self) -> str:
+        """Return what `hash` must be."""
+        return sha256_bytes(canonical_json(self.model_dump(mode="json", exclude={"hash"})))
+
+
+class Ledger:
+    """The chain of one case, in memory and as bytes; the case folder decides when the bytes are written."""
+
+    def __init__(self, entries: tuple[LedgerEntry, ...] = ()) -> None:
+        """Start from verified entries."""
+        self._entries = list(entries)
+
+    @classmethod
+    def read(cls, path: Path) -> Ledger:
+        """Read and verify a ledger file.
+
+        Raises:
+            IntegrityError: the file is missing, a line is not canonical, or the chain is broken (the line is named).
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise IntegrityError(f"ledger {path} cannot be read: {error.strerror}") from None
+        return cls.parse(data, path)
+
+    @classmethod
+    def parse(cls, data: bytes, path: Path) -> Ledger:
+        """Verify ledger bytes; see `read`."""
+        if data and not data.endswith(b"\n"):
+            raise IntegrityError(f"ledger {path}: the last line is incomplete")
+        entries: list[LedgerEntry] = []
+        for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+            entries.append(_verified(line, number, entries[-1] if entries else None, path))
+        return cls(tuple(entries))
+
+    @property
+    def entries(self) -> tuple[LedgerEntry, ...]:
+        """The lines, oldest first."""
+        return tuple(self._entries)
+
+    @property
+    def head(self) -> str:
+        """The digest of the last line; 64 zeros for an empty ledger."""
+        return self._entries[-1].hash if self._entries else GENESIS
+
+    def append(
+        self,
+        action: str,
+        details: Mapping[str, Any],
+        inputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] | None = None,
+    ) -> LedgerEntry:
+        """Add a line at the end, stamped with the machine's UTC clock, and return it."""
+        body = {
+            "seq": len(self._entries),
+            "utc": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "action": action,
+            "details": dict(details),
+            "inputs": dict(inputs or {}),
+            "outputs": dict(outputs or {}),
+            "prev": self.head,
+        }
+        entry = LedgerEntry.model_validate({**body, "hash": sha256_bytes(canonical_json(body))})
+        self._entries.append(entry)
+        return entry
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content: one canonical JSON line per entry."""
+        return b"".join(canonical_json(entry.model_dump(mode="json")) + b"\n" for entry in self._entries)
+
+
+def _verified(line: bytes, number: int, before: LedgerEntry | None, path: Path) -> LedgerEntry:
+    where = f"ledger {path}, line {number}"
+    try:
+        entry = LedgerEntry.model_validate(json.loads(line))
+    except (ValueError, RecursionError, ValidationError):
+        raise IntegrityError(f"{where}: not a ledger entry") from None
+    if canonical_json(entry.model_dump(mode="json")) != line:
+        raise IntegrityError(f"{where}: not in canonical form, so it was edited")
+    if entry.hash != entry.computed_hash():
+        raise IntegrityError(f"{where}: content does not fit its digest, so it was edited")
+    expected = (0, GENESIS) if before is None else (before.seq + 1, before.hash)
+    if (entry.seq, entry.prev) != expected:
+        raise IntegrityError(f"{where}: does not follow the line before it; a line was removed, added or moved")
+    return entry

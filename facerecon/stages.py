@@ -1,0 +1,107 @@
+"""What the pipeline asks of an engine, as Protocols: batch in, same-length batch out, raise on failure. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from facerecon.records import RGB, Detection, Embedding, FaceView, ModelStamp
+
+
+class Detector(Protocol):
+    """Finds faces."""
+
+    @property
+    def stamp(self) -> ModelStamp:
+        """Which model runs, and how."""
+        ...
+
+    def detect(self, images: Sequence[RGB]) -> list[tuple[Detection, ...]]:
+        """Return each picture's faces, best score first; the pictures of one call have one size.
+
+        Raises:
+            ResourceError: out of memory.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """A restorer's answer for one face: pixels of `scale` times the input's size, and how they were computed."""
+
+    pixels: RGB
+    precision: str
+    tile_plan: str
+
+
+class Restorer(Protocol):
+    """Makes an enlarged, restored picture of a face. Learned; its output is an investigative aid."""
+
+    @property
+    def stamp(self) -> ModelStamp:
+        """Which model runs, and how."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size."""
+        ...
+
+    def restore(self, faces: Sequence[FaceView]) -> list[Restoration]:
+        """Return one restoration per face, in order.
+
+        Raises:
+            RestorationError: a face could not be restored (never its input, a stale tile, NaN or black instead).
+            ResourceError: out of memory at the smallest batch and tile.
+        """
+        ...
+
+
+class Recognizer(Protocol):
+    """Turns a face into a vector."""
+
+    @property
+    def stamp(self) -> ModelStamp:
+        """Which model runs, and how."""
+        ...
+
+    def embed(self, faces: Sequence[FaceView]) -> list[Embedding]:
+        """Return one embedding per face, in order."""
+        ...
+
+
+class Listener(Protocol):
+    """Hears of progress; the core itself never writes to a terminal."""
+
+    def started(self, stage: str, total: int | None) -> None:
+        """A stage began; `total` items when that is known."""
+        ...
+
+    def advanced(self, stage: str, count: int = 1) -> None:
+        """`count` items were finished."""
+        ...
+
+    def noted(self, message: str) -> None:
+        """Something worth a line happened."""
+        ...
+
+    def finished(self, stage: str) -> None:
+        """The stage ended."""
+        ...
+
+
+class Silent:
+    """A listener that ignores everything."""
+
+    def started(self, stage: str, total: int | None) -> None:
+        """Ignore."""
+
+    def advanced(self, stage: str, count: int = 1) -> None:
+        """Ignore."""
+
+    def noted(self, message: str) -> None:
+        """Ignore."""
+
+    def finished(self, stage: str) -> None:
+        """Ignore."""
