@@ -262,6 +262,8 @@ def _write_atomically(path: Path, data: bytes) -> None:
 
 def _recovered(root: Path) -> tuple[Ledger, Manifest]:
     """Verify for writing. A killed stage may leave whole files that the manifest lacks: its re-run takes them in."""
+    for stray in root.rglob(".tmp-*"):
+        stray.unlink()
     try:
         manifest = verify(root)
     except CaseProblemsError as error:

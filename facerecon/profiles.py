@@ -77,8 +77,9 @@ class Detect(Section):
 
 
 class Track(Section):
-    """Linking detections of one person over time."""
+    """Linking detections of one person over time. Weak detections (continue_score) may continue, never start a track."""
 
+    continue_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
     min_detections: Annotated[int, Field(ge=1)] = 3
     max_gap_s: Annotated[float, Field(gt=0)] = 1.0
     min_iou: Annotated[float, Field(gt=0, lt=1)] = 0.2

@@ -1,0 +1,1 @@
+"""The command line: a module per command, each parse -> build -> call -> print. Owns exit codes."""

@@ -12,6 +12,7 @@ from facerecon.records import (
     CaseInfo,
     ChipRecord,
     DetectionRecord,
+    EmbeddingRecord,
     FrameRecord,
     GalleryRecord,
     Measurement,
@@ -23,7 +24,10 @@ from facerecon.records import (
 
 @dataclass(frozen=True, eq=False)
 class CaseReport:
-    """Everything a report shows. `picture(path)` returns the verified PNG bytes of a file of the case."""
+    """Everything a report shows. `picture(path)` returns the verified PNG bytes of a file of the case.
+
+    `embeddings` is what a fused track's frames and weights are told from; without it they are said not to be known.
+    """
 
     info: CaseInfo
     probe: Mapping[str, Any]
@@ -40,3 +44,4 @@ class CaseReport:
     ledger: tuple[LedgerEntry, ...]
     ledger_head: str
     picture: Callable[[str], bytes]
+    embeddings: tuple[EmbeddingRecord, ...] = ()

@@ -1,0 +1,50 @@
+"""`facerecon enhance`: the profile's steps on the best shots."""
+
+from __future__ import annotations
+
+import typer
+
+from facerecon.case import Case
+from facerecon.commands import options, views
+from facerecon.commands.stages import extracted_case, run_enhance
+from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
+from facerecon.console import Console
+from facerecon.errors import UsageError
+from facerecon.pipeline.summaries import enhance_summary
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("enhance")(enhance)
+
+
+def enhance(
+    target: options.Target,
+    case: options.CaseOption = None,
+    profile: options.ProfileOption = None,
+    set_: options.SetOption = None,
+    device: options.DeviceOption = "auto",
+    case_id: options.CaseIdOption = None,
+    operator: options.OperatorOption = NOT_STATED,
+    purpose: options.PurposeOption = NOT_STATED,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Make enhanced pictures of each track's best shots, beside the originals and labelled."""
+    console = Console(quiet=quiet, as_json=as_json)
+    bench = Workbench(console, profile, tuple(set_ or ()), device, Facts(case_id, operator, purpose))
+    with extracted_case(bench, target, case) as opened:
+        _refuse_repetition(opened, bench)
+        run_enhance(bench, opened)
+        document = enhance_summary(opened)
+    if as_json:
+        console.result(document)
+    console.show(views.enhancement(document))
+    console.show(f"Case: {document['case']}")
+
+
+def _refuse_repetition(case: Case, bench: Workbench) -> None:
+    done = case.runs("enhance")
+    if done and done[-1].details["profile_sha256"] == bench.profile.digest:
+        raise UsageError(f"case {case.root} is already enhanced with profile {bench.profile.name}, and nothing was "
+                         "changed; name another --profile, or choose another --case")

@@ -1,0 +1,86 @@
+"""`facerecon run`: the four stages in a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from facerecon.case import STAGES, Case
+from facerecon.commands import options, views
+from facerecon.commands.stages import run_enhance, run_enroll, run_extract, run_recognize, run_report
+from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
+from facerecon.console import Console
+from facerecon.errors import UsageError
+from facerecon.pipeline import summaries
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    source: options.Media,
+    gallery: options.OptionalGallery = None,
+    case: options.CaseOption = None,
+    profile: options.ProfileOption = None,
+    set_: options.SetOption = None,
+    device: options.DeviceOption = "auto",
+    case_id: options.CaseIdOption = None,
+    operator: options.OperatorOption = NOT_STATED,
+    purpose: options.PurposeOption = NOT_STATED,
+    pdf: options.PdfOption = True,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Do the whole job: extract, enhance, recognize, report. An interrupted run is resumed by the same command."""
+    console = Console(quiet=quiet, as_json=as_json)
+    bench = Workbench(console, profile, tuple(set_ or ()), device, Facts(case_id, operator, purpose))
+    document = whole_job(bench, source, gallery, case, pdf=pdf)
+    if as_json:
+        console.result(document)
+    show(console, document)
+
+
+def whole_job(bench: Workbench, source: Path, gallery: Path | None, root: Path | None, *, pdf: bool) -> dict[str, Any]:
+    """Run what the case still needs of the four stages and return the combined document."""
+    opened, evidence = bench.case_for(source, root)
+    with opened:
+        _refuse_finished(opened, with_gallery=gallery is not None)
+        enrolled = run_enroll(bench, gallery) if gallery is not None else None
+        run_extract(bench, opened, evidence)
+        if not opened.runs("enhance"):
+            run_enhance(bench, opened)
+        if enrolled is not None and not opened.runs("recognize"):
+            run_recognize(bench, opened, enrolled)
+        if not opened.runs("report"):
+            run_report(bench, opened, pdf=pdf)
+        return whole_document(opened)
+
+
+def whole_document(case: Case) -> dict[str, Any]:
+    """Return the four stages' documents under their names."""
+    return {
+        "case": str(case.root),
+        "extract": summaries.extract_summary(case),
+        "enhance": summaries.enhance_summary(case),
+        "recognize": summaries.recognize_summary(case),
+        "report": summaries.report_summary(case),
+    }
+
+
+def show(console: Console, document: dict[str, Any]) -> None:
+    """Print the combined result for people."""
+    console.show(views.extraction(document["extract"]))
+    console.show(views.enhancement(document["enhance"]))
+    console.show(views.candidates(document["recognize"]))
+    console.show(views.report_files(document["report"]))
+
+
+def _refuse_finished(case: Case, *, with_gallery: bool) -> None:
+    needed = [stage for stage in STAGES if stage != "recognize" or with_gallery]
+    if all(case.runs(stage) for stage in needed):
+        raise UsageError(f"case {case.root} is finished, and nothing was changed; choose another --case, or re-run one "
+                         "stage on the case folder (enhance, recognize, report)")

@@ -1,0 +1,82 @@
+"""The stage commands' common path: which stages a case still needs, run in order, each resumable.
+
+What is heavy to import is imported where it is used, so that `--help` and `verify` answer at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facerecon.case import Case
+from facerecon.commands.workbench import Workbench, is_case, software
+from facerecon.errors import UsageError
+
+if TYPE_CHECKING:
+    from facerecon.pipeline.recognition import Gallery
+    from facerecon.sources import Source
+
+
+def run_extract(bench: Workbench, case: Case, source: Source) -> None:
+    """Extract, unless that is finished."""
+    if case.runs("extract"):
+        return
+    from facerecon.pipeline.extraction import extract
+
+    bench.require_same_profile(case)
+    extract(case, source, bench.detector, bench.context)
+
+
+def run_enhance(bench: Workbench, case: Case) -> None:
+    """Enhance the case's best shots."""
+    from facerecon.pipeline.enhancement import enhance
+
+    enhance(case, bench.restorers, bench.context)
+
+
+def run_enroll(bench: Workbench, gallery: Path) -> Gallery:
+    """Read and enrol a gallery; its refusals are told at once."""
+    from facerecon.pipeline.recognition import enroll
+
+    enrolled = enroll(gallery, bench.detector, bench.recognizer, bench.profile, bench.console)
+    for record, _ in enrolled.pictures:
+        if not record.enrolled:
+            bench.console.noted(f"gallery: {record.file} refused: {record.reason}")
+    return enrolled
+
+
+def run_recognize(bench: Workbench, case: Case, gallery: Gallery) -> None:
+    """Compare the case's tracks with an enrolled gallery."""
+    from facerecon.pipeline.recognition import recognize
+
+    recognize(case, gallery, bench.recognizer, bench.detector, bench.context)
+
+
+def run_report(bench: Workbench, case: Case, *, pdf: bool) -> None:
+    """Write the case's report."""
+    from facerecon.pipeline.accounts import Context
+    from facerecon.pipeline.reporting import report
+    from facerecon.report.html import render_html
+    from facerecon.report.pdf import render_pdf
+
+    report(case, render_html, render_pdf if pdf else None, Context(bench.profile, bench.console, software()))
+
+
+def extracted_case(bench: Workbench, target: Path, root: Path | None) -> Case:
+    """Return the case that a target means, extracted: a case folder, or a source whose extraction runs first.
+
+    Raises:
+        UsageError: --case was given for a target that is a case itself, or the case's extraction is not finished.
+    """
+    if not is_case(target):
+        case, source = bench.case_for(target, root)
+        run_extract(bench, case, source)
+        return case
+    if root is not None:
+        raise UsageError(f"{target} is a case folder already; leave --case out")
+    case = bench.open_case(target)
+    if not case.runs("extract"):
+        case.close()
+        raise UsageError(f"the extraction of case {target} is not finished; resume it with "
+                         f"'facerecon extract {case.info.source.path} --case {target}'")
+    return case

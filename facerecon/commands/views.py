@@ -1,0 +1,80 @@
+"""How results look on a terminal: tables for people. The words are careful: candidates, never a match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+
+def extraction(document: Mapping[str, Any]) -> RenderableType:
+    """Show what an extraction found."""
+    frames, tracks = document["frames"], document["tracks"]
+    head = Text.assemble(("Tracks: ", "bold"), f"{len(tracks)}   ", ("frames: ", "bold"), _counts(frames))
+    if not tracks:
+        return Group(head, Text("No face was found. That is a result; it does not show that nobody is in the footage."),
+                     *_skips(document))
+    table = Table("track", "from", "to", "detections", "best shots", box=None, header_style="dim", pad_edge=False)
+    for track in tracks:
+        table.add_row(track["id"], _clock(track["first_s"]), _clock(track["last_s"]), str(track["detections"]),
+                      str(len(track["best"])))
+    return Group(head, Padding(table, (0, 0, 0, 2)), *_skips(document))
+
+
+def enhancement(document: Mapping[str, Any]) -> RenderableType:
+    """Show what was enhanced."""
+    restored = document["restored"]
+    models = sorted({f"{r['model']} ({r['precision']})" if r["model"] else "classical filters" for r in restored})
+    line = Text.assemble(("Enhanced pictures: ", "bold"), str(len(restored)), f", by {', '.join(models)}" if models else "")
+    return Group(line, *_skips(document))
+
+
+def candidates(document: Mapping[str, Any]) -> RenderableType:
+    """Show the candidate lists, primary variants first."""
+    listed = document["candidates"]
+    if not listed:
+        return Group(Text("No comparison was made, or no track could be compared. This does not exclude anyone."),
+                     *_skips(document))
+    table = Table("track", "variant", "rank", "candidate", "similarity", "threshold", "", box=None, header_style="dim",
+                  pad_edge=False)
+    for line in listed:
+        above = "above" if line["above_threshold"] else "below"
+        table.add_row(line["track"], line["variant"] + ("" if line["primary"] else " (secondary)"), str(line["rank"]),
+                      line["identity"], f"{line['similarity']:.2f}", f"{line['threshold']:.2f}", above,
+                      style="" if line["primary"] else "dim")
+    return Group(
+        Text.assemble(("Candidates", "bold"), " (likelihood ratio: not calibrated)"), Padding(table, (0, 0, 0, 2)),
+        Text("A candidate is not an identification. No candidate above the threshold does not exclude anyone.",
+             style="italic"), *_skips(document))
+
+
+def report_files(document: Mapping[str, Any]) -> RenderableType:
+    """Show where the report is."""
+    lines = [("Report:      ", document["html"])]
+    if document["pdf"]:
+        lines.append(("             ", document["pdf"]))
+    lines.append(("Ledger head: ", document["ledger_head"]))
+    return Group(*(Text.assemble((label, "bold"), value) for label, value in lines))
+
+
+def _skips(document: Mapping[str, Any]) -> list[RenderableType]:
+    skipped = document.get("skipped", {})
+    if not skipped:
+        return []
+    text = ", ".join(f"{reason} {count}" for reason, count in skipped.items())
+    return [Text(f"  left out: {text}", style="dim")]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return (f"{counts['requested']} = {counts['written']} analysed + {counts['failed']} failed + "
+            f"{counts['skipped']} skipped")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:06.3f}"

@@ -1,0 +1,159 @@
+"""What the stage commands share: the profile, the engines (opened when first needed), and the case they work on."""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facerecon import __version__
+from facerecon.case import Case
+from facerecon.console import Console
+from facerecon.errors import UsageError
+from facerecon.profiles import Profile, RestoreStep, load_profile
+from facerecon.records import CaseInfo
+from facerecon.stages import Detector, Recognizer, Restorer
+
+if TYPE_CHECKING:
+    from facerecon.pipeline.accounts import Context
+    from facerecon.sources import Source
+
+NOT_STATED = "not stated"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Who, why, and under which number (R30)."""
+
+    case_id: str | None = None
+    operator: str = NOT_STATED
+    purpose: str = NOT_STATED
+
+
+@dataclass
+class Workbench:
+    """One command's tools. `profile_name` None means standard, or the case's own profile."""
+
+    console: Console
+    profile_name: str | None = None
+    overrides: tuple[str, ...] = ()
+    device: str = "auto"
+    facts: Facts = field(default_factory=Facts)
+    _profile: Profile | None = None
+
+    # --- case and source ----------------------------------------------------------------------------------------------
+
+    @property
+    def profile(self) -> Profile:
+        """The profile in use."""
+        if self._profile is None:
+            self._profile = load_profile(self.profile_name or "standard", self.overrides)
+        return self._profile
+
+    def open_case(self, root: Path) -> Case:
+        """Open a case; unless another profile was named, its own is used."""
+        case = Case.open(root)
+        if self.profile_name is None:
+            self._profile = load_profile(str(root / "profile.yaml"), self.overrides)
+        return case
+
+    def case_for(self, path: Path, root: Path | None) -> tuple[Case, Source]:
+        """Make the case of a source, or open the unfinished one that is there.
+
+        Raises:
+            EvidenceError: the source cannot be read.
+            UsageError: the case belongs to another source.
+        """
+        from facerecon.video import open_source
+
+        source = open_source(path)
+        root = root or Path("cases") / (_stem(path))
+        if (root / "case.json").exists():
+            return self._existing(root, source), source
+        profile = self.profile
+        info = CaseInfo(
+            case_id=self.facts.case_id or root.resolve().name, operator=self.facts.operator, purpose=self.facts.purpose,
+            created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            tool_version=__version__, source=source.record, profile_name=profile.name, profile_sha256=profile.digest,
+        )
+        return Case.create(root, info, profile, source.probe), source
+
+    def _existing(self, root: Path, source: Source) -> Case:
+        case = Case.open(root)
+        if case.info.source.sha256 != source.record.sha256:
+            case.close()
+            raise UsageError(f"case {root} is about another source ({case.info.source.name}, SHA-256 "
+                             f"{case.info.source.sha256[:12]}...); choose another --case")
+        if self.profile_name is None and not self.overrides:
+            self._profile = load_profile(str(root / "profile.yaml"))
+        return case
+
+    def require_same_profile(self, case: Case) -> None:
+        """Refuse to go on with an unfinished extraction under another profile.
+
+        Raises:
+            UsageError: the profiles differ.
+        """
+        if self.profile.digest != case.info.profile_sha256:
+            raise UsageError(f"case {case.root} was begun with profile {case.info.profile_name} "
+                             f"({case.info.profile_sha256[:12]}...), not this one; choose another --case")
+
+    # --- engines ------------------------------------------------------------------------------------------------------
+
+    @property
+    def context(self) -> Context:
+        """What the stages are given."""
+        from facerecon.pipeline.accounts import Context
+
+        return Context(self.profile, self.console, self._runtime)
+
+    @cached_property
+    def _runtime(self) -> dict[str, Any]:
+        from facerecon.engines.runtime import describe_runtime, make_deterministic
+
+        make_deterministic(self.profile.seed)
+        return {**software(), **describe_runtime()}
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The profile's face detector."""
+        from facerecon.engines.catalogue import open_detector
+
+        settings = self.profile.detect
+        return open_detector(settings.model, device=self.device, nms_iou=settings.nms_iou, batch=settings.batch,
+                             min_score=min(settings.min_score, self.profile.track.continue_score))
+
+    @cached_property
+    def restorers(self) -> dict[str, Restorer]:
+        """The learned models that the profile's steps name."""
+        from facerecon.engines.catalogue import open_restorer
+
+        steps = [step for step in self.profile.enhance.steps if isinstance(step, RestoreStep)]
+        return {step.model: open_restorer(step.model, device=self.device, precision=step.precision,
+                                          tile_px=step.tile_px, batch=step.batch) for step in steps}
+
+    @cached_property
+    def recognizer(self) -> Recognizer:
+        """The profile's face recognizer."""
+        from facerecon.engines.catalogue import open_recognizer
+
+        return open_recognizer(self.profile.recognize.model, device=self.device, batch=16)
+
+
+def software() -> dict[str, Any]:
+    """Return what can be said of the software without loading any network."""
+    return {"facerecon": __version__, "python": platform.python_version(), "platform": platform.platform()}
+
+
+def is_case(path: Path) -> bool:
+    """Tell a case folder from a folder of images."""
+    return (path / "case.json").is_file() or (path / "manifest.json").is_file()
+
+
+def _stem(path: Path) -> str:
+    name = path.resolve().stem if not path.is_dir() else path.resolve().name
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"

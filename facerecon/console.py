@@ -1,0 +1,147 @@
+"""The terminal: progress and messages on stderr, results on stdout. The only module that draws on a terminal.
+
+stderr is rich on a terminal and plain lines otherwise, so logs of a night's batch stay readable.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+VERBS = {
+    "extract": "Looking at frames",
+    "enroll": "Enrolling the gallery",
+    "enhance": "Enhancing best shots",
+    "recognize": "Comparing tracks",
+    "report": "Writing the report",
+    "fetch": "Fetching weights",
+}
+_PLAIN_INTERVAL_S = 15.0
+
+
+class Console:
+    """A listener that shows progress, and the one place that prints results."""
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        """Set up both streams.
+
+        Args:
+            quiet: no progress and no information; errors are shown all the same.
+            as_json: the result is one JSON document on stdout.
+        """
+        self.quiet, self.as_json = quiet, as_json
+        self.out = RichConsole(highlight=False, soft_wrap=True)
+        self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._plain: dict[str, _PlainProgress] = {}
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    def result(self, document: Mapping[str, Any]) -> None:
+        """Print the JSON document, with its schema number, as the only thing on stdout."""
+        sys.stdout.write(json.dumps({"schema": 1, **document}, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def show(self, renderable: Any) -> None:
+        """Print a part of the result for people; nothing with --json."""
+        if not self.as_json:
+            self.out.print(renderable)
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def noted(self, message: str) -> None:
+        """Print one line of information."""
+        if not self.quiet:
+            self.err.print(message, markup=False)
+
+    def warn(self, message: str) -> None:
+        """Print one line that matters, also with --quiet."""
+        self.err.print(f"warning: {message}", style="yellow", markup=False)
+
+    def error(self, message: str) -> None:
+        """Print one line that says what is wrong and the way out."""
+        self.close()
+        self.err.print(f"error: {message}", style="bold red", markup=False)
+
+    # --- progress -----------------------------------------------------------------------------------------------------
+
+    def started(self, stage: str, total: int | None) -> None:
+        """Show that a stage began."""
+        if self.quiet:
+            return
+        title = VERBS.get(stage, stage)
+        if self.err.is_terminal:
+            self._tasks[stage] = self._bar().add_task(title, total=total)
+        else:
+            self._plain[stage] = _PlainProgress(title, total)
+            self.noted(f"{title} ...")
+
+    def advanced(self, stage: str, count: int = 1) -> None:
+        """Move a stage's progress on."""
+        if stage in self._tasks:
+            self._bar().advance(self._tasks[stage], count)
+        elif stage in self._plain:
+            line = self._plain[stage].advance(count)
+            if line:
+                self.noted(line)
+
+    def finished(self, stage: str) -> None:
+        """Show that a stage ended."""
+        if stage in self._tasks:
+            task = self._bar().tasks[self._bar().task_ids.index(self._tasks[stage])]
+            self._bar().update(self._tasks[stage], total=task.completed, completed=task.completed)
+            self.close()
+        elif stage in self._plain:
+            self.noted(self._plain.pop(stage).done())
+
+    def close(self) -> None:
+        """Stop drawing."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = None
+        self._tasks.clear()
+
+    def _bar(self) -> Progress:
+        if self._progress is None:
+            self._progress = Progress(
+                SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), BarColumn(bar_width=30),
+                MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), console=self.err,
+            )
+            self._progress.start()
+        return self._progress
+
+
+class _PlainProgress:
+    """Progress as lines, at most one every 15 s."""
+
+    def __init__(self, title: str, total: int | None) -> None:
+        self._title, self._total, self._done = title, total, 0
+        self._begun = self._last = time.monotonic()
+
+    def advance(self, count: int) -> str | None:
+        self._done += count
+        now = time.monotonic()
+        if now - self._last < _PLAIN_INTERVAL_S:
+            return None
+        self._last = now
+        of = f" of {self._total}" if self._total else ""
+        return f"{self._title}: {self._done}{of}, {now - self._begun:.0f} s"
+
+    def done(self) -> str:
+        return f"{self._title}: {self._done} done in {time.monotonic() - self._begun:.1f} s"

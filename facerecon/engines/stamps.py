@@ -1,0 +1,32 @@
+"""The stamp that says which model ran and how (R09). Owns how a registry entry becomes one."""
+
+from __future__ import annotations
+
+import torch
+
+from facerecon.records import ModelStamp
+from facerecon.weights import Entry, Precision
+
+
+def make_stamp(item: Entry, device: torch.device, precision: Precision) -> ModelStamp:
+    """Return the stamp of `item` running on `device` in `precision`."""
+    return ModelStamp(
+        id=item.id,
+        role=item.role,
+        architecture=item.architecture,
+        provider=item.provider,
+        source=_source(item),
+        source_sha256=item.sha256,
+        weights_sha256=item.converted_sha256 or item.sha256,
+        licence=item.licence,
+        training_data=item.training_data,
+        reference=item.reference,
+        device=str(device),
+        precision=precision,
+    )
+
+
+def _source(item: Entry) -> str:
+    if item.provider == "packaged":
+        return f"{item.package} {item.version}: {item.member}"
+    return item.urls[0] if item.urls else item.file

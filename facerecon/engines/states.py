@@ -1,0 +1,105 @@
+"""State dicts from verified bytes: official .pth files, our own safetensors, and packaged files converted once.
+
+Owns the conversion cache. Never unpickles code (`weights_only=True`) and never returns tensors from unverified bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from facerecon.engines import packaged
+from facerecon.errors import IntegrityError, ResourceError
+from facerecon.hashing import sha256_bytes
+from facerecon.resources import weights_cache
+from facerecon.weights import Entry, verified_bytes, write_atomically
+
+State = dict[str, torch.Tensor]
+_CONVERTERS: Mapping[str, Callable[[bytes], State]] = {
+    "retinaface-mobile0.25": packaged.retinaface_state,
+    "rrdbnet-23": packaged.rrdbnet_state,
+    "dlib-resnet": packaged.dlib_state,
+}
+_WRAPPERS = ("params_ema", "params", "state_dict", "model")
+
+
+def load_state(item: Entry) -> State:
+    """Return a model's state dict, from bytes whose digest was compared with the pinned one.
+
+    Raises:
+        ResourceError: the file is not there.
+        IntegrityError: its content, or that of its conversion in the cache, is not the pinned one.
+    """
+    data = verified_bytes(item)
+    if item.provider == "packaged":
+        return safetensors.torch.load(_converted(item, data))
+    if item.file.endswith(".safetensors"):
+        return safetensors.torch.load(data)
+    return _official_state(item, data)
+
+
+def load_into(network: nn.Module, item: Entry) -> None:
+    """Load a model's state into its network, every key of both accounted for, and set it to inference.
+
+    Raises:
+        ResourceError: the file is not there.
+        IntegrityError: digest or keys do not fit.
+    """
+    try:
+        network.load_state_dict(load_state(item), strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise IntegrityError(f"{item.id} does not fit the network {item.architecture}: {reason}") from error
+    network.eval().requires_grad_(False)
+
+
+def _converted(item: Entry, source: bytes) -> bytes:
+    """Return the packaged file as safetensors: from the cache if it is there, else converted, and kept if possible."""
+    path = weights_cache() / item.file
+    cached = _read_if_there(path)
+    if cached is not None:
+        _verify_conversion(item, cached, f"{path} is not the pinned conversion of {item.id}; delete it, it is rebuilt")
+        return cached
+    data = safetensors.torch.save(_CONVERTERS[item.architecture](source))
+    _verify_conversion(item, data, f"converting {item.id} did not give the pinned result; report this as a bug")
+    # A cache that cannot be written costs a second on the next start; it is no reason to stop this run.
+    with contextlib.suppress(ResourceError):
+        write_atomically(path, data)
+    return data
+
+
+def _read_if_there(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _verify_conversion(item: Entry, data: bytes, complaint: str) -> None:
+    found = sha256_bytes(data)
+    if found != item.converted_sha256:
+        raise IntegrityError(f"{complaint} (expected SHA-256 {item.converted_sha256}, found {found})")
+
+
+def _official_state(item: Entry, data: bytes) -> State:
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise IntegrityError(f"{item.file} holds more than tensors, or is damaged: {str(error)[:200]}") from error
+    return {name.removeprefix("module."): tensor for name, tensor in _unwrapped(content).items()}
+
+
+def _unwrapped(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take the state dict out of what training scripts wrap around it; averaged weights first, as upstream has it."""
+    for wrapper in _WRAPPERS:
+        if isinstance(content.get(wrapper), Mapping):
+            return _unwrapped(content[wrapper])
+    return content

@@ -1,0 +1,120 @@
+"""Quality of one face in one frame. Owns the one score by which best shots are chosen and templates are weighted.
+
+The components are those of ISO/IEC 29794-5 (face image quality) that pixels and five landmarks can tell. Each maps to
+0..1, and the score is their weighted geometric mean, so one bad component cannot hide behind the others:
+
+    component   weight  0 at            1 at
+    size        0.35    0 px            40 px between the eyes
+    sharpness   0.20    0.10            0.35 (see `sharpness`)
+    pose        0.20    60 degrees      frontal (yaw and pitch)
+    exposure    0.10    mean luma 8, 252 mean luma 55 to 200; times the share of unclipped pixels
+    detector    0.15    score 0.3       score 1.0
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from skimage.measure import blur_effect
+
+from facerecon.faces.alignment import scaled_template, similarity_transform
+from facerecon.records import RGB, Box, Detection, FaceQuality, Landmarks5
+
+_PATCH_PX = 64
+_SHARPNESS_PX = 128
+_WEIGHTS = {"size": 0.35, "sharpness": 0.20, "pose": 0.20, "exposure": 0.10, "detector": 0.15}
+_FLOOR = 0.01
+# Eyes, nose tip and mouth corners of a generic head in eye distances: x right, y down, z towards the camera.
+_HEAD = np.array([[-0.5, 0, 0], [0.5, 0, 0], [0, 0.62, 0.42], [-0.42, 1.12, 0.05], [0.42, 1.12, 0.05]])
+
+
+def assess(pixels: RGB, detection: Detection) -> FaceQuality:
+    """Measure one face in its frame.
+
+    Args:
+        pixels: the frame, (height, width, 3).
+        detection: box and landmarks in this frame's pixels.
+
+    Returns:
+        The components and the score, rounded so that records do not depend on the last bit.
+    """
+    patch = _luma_patch(pixels, detection.landmarks)
+    brightness = float(patch.mean())
+    clipped = float(((patch <= 2) | (patch >= 253)).mean())
+    yaw, pitch, roll = pose_degrees(detection.landmarks)
+    sharp = sharpness(pixels, detection.box)
+    parts = {
+        "size": detection.inter_eye_px / 40,
+        "sharpness": (sharp - 0.10) / 0.25,
+        "pose": (1 - abs(yaw) / 60) * (1 - abs(pitch) / 60),
+        "exposure": min((brightness - 8) / 47, (252 - brightness) / 52) * (1 - clipped),
+        "detector": (detection.score - 0.3) / 0.7,
+    }
+    return FaceQuality(
+        inter_eye_px=round(detection.inter_eye_px, 2),
+        sharpness=round(sharp, 4),
+        brightness=round(brightness, 1),
+        clipped=round(clipped, 4),
+        yaw_deg=round(yaw, 1),
+        pitch_deg=round(pitch, 1),
+        roll_deg=round(roll, 1),
+        detector_score=round(detection.score, 4),
+        score=round(_combined(parts), 4),
+    )
+
+
+def _combined(parts: dict[str, float]) -> float:
+    logs = [weight * np.log(min(max(parts[name], _FLOOR), 1.0)) for name, weight in _WEIGHTS.items()]
+    return float(np.exp(sum(logs)))
+
+
+def _luma_patch(pixels: RGB, landmarks: Landmarks5) -> npt.NDArray[np.float32]:
+    # The FFHQ template leaves a wide margin; this one is its middle 56 percent, the face itself.
+    wide = scaled_template(round(_PATCH_PX / 0.56))
+    shift = (round(_PATCH_PX / 0.56) - _PATCH_PX) / 2
+    a, b, c, d, e = ((x - shift, y - shift * 1.15) for x, y in wide)
+    matrix = similarity_transform(landmarks, (a, b, c, d, e))
+    patch = cv2.warpAffine(
+        pixels, matrix, (_PATCH_PX, _PATCH_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+
+
+def sharpness(pixels: RGB, box: Box) -> float:
+    """Return how much detail a strong blur would destroy: 0 nothing (blurred already), towards 1 for a sharp face.
+
+    One minus the perceptual blur metric of Crete et al., "The blur effect: perception and estimation with a new
+    no-reference perceptual blur metric", SPIE 6492, 2007, on the luma of the face's own pixels. They are smoothed a
+    little first, because noise is no detail. Faces above 128 px are reduced to that.
+    """
+    x0, y0, x1, y1 = (round(value) for value in box)
+    luma = cv2.cvtColor(pixels[max(y0, 0) : max(y1, 0) + 1, max(x0, 0) : max(x1, 0) + 1], cv2.COLOR_RGB2GRAY)
+    factor = _SHARPNESS_PX / max(luma.shape)
+    if factor < 1:
+        luma = cv2.resize(luma, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    if min(luma.shape) < 4 or luma.max() == luma.min():
+        return 0.0
+    smooth = cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 1.0)
+    return float(np.clip(1 - blur_effect(smooth, h_size=9), 0, 1))
+
+
+def pose_degrees(landmarks: Landmarks5) -> tuple[float, float, float]:
+    """Estimate (yaw, pitch, roll) in degrees from five landmarks.
+
+    Scaled orthographic fit of a generic head, after DeMenthon and Davis, "Model-based object pose in 25 lines of
+    code", IJCV 15, 1995 (one step). Positive yaw: the face turns to the image's right; positive pitch: it looks down;
+    positive roll: clockwise. Good to about 10 degrees.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    model = np.hstack([_HEAD, np.ones((5, 1))])
+    solution, *_ = np.linalg.lstsq(model, points, rcond=None)
+    i, j = solution[:3, 0], solution[:3, 1]
+    scale = (np.linalg.norm(i) + np.linalg.norm(j)) / 2
+    if scale <= 0:
+        return 0.0, 0.0, 0.0
+    yaw = np.degrees(np.arcsin(np.clip(i[2] / scale, -1, 1)))
+    pitch = np.degrees(np.arcsin(np.clip(j[2] / scale, -1, 1)))
+    (ax, ay), (bx, by) = landmarks[0], landmarks[1]
+    roll = np.degrees(np.arctan2(by - ay, bx - ax))
+    return float(yaw), float(pitch), float(roll)

@@ -1,0 +1,128 @@
+"""Motion gating: whether anything moved since the last frame that was analysed. Owns the comparison, drops nothing.
+
+Made for a mostly static camera. The picture is reduced to mean grey levels of small square cells, half a block wide, so
+that anything as large as a block (16 px: the smallest face worth finding) fills at least one cell wherever it stands.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from facerecon.profiles import Motion
+from facerecon.records import RGB, Frame
+
+Cells = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+# A cell counts as moved when it differs by this many standard deviations of the differences of all cells (Gaussian
+# noise exceeds 6 once in 5e8 cells, an hour of 1080p video).
+_NOISE_SIGMAS = 6.0
+_MAD_TO_SIGMA = 1.4826
+# A burned-in clock: cells near the upper or lower border that changed in about six of the last seven seconds.
+_BORDER_SHARE = 0.12
+_CLOCK_MEMORY = 0.75
+_CLOCK_SCORE = 0.75
+_CLOCK_TEXT_CELLS = np.ones((3, 9), np.uint8)
+
+
+class MotionGate:
+    """Compares each frame with the last one that was let through.
+
+    A cell has moved when its mean grey level, less the median change of all cells (a global brightness flicker),
+    differs by more than `threshold_levels` and by more than the sensor noise explains. A slow drift adds up, because
+    the reference is the last frame let through. Every `refresh_s` a frame passes anyway, so that a person who stands
+    still is seen again. Cells of a running clock (at the upper or lower border, changing second after second) are
+    ignored once they are known, after some seconds; what moves elsewhere is not affected.
+    """
+
+    def __init__(self, settings: Motion) -> None:
+        """Take the settings; `block_px` is in pixels of the source."""
+        self._settings = settings
+        self._cell_px = max(2, settings.block_px // 2)
+        self._shape: tuple[int, ...] = ()
+        self._reference: Cells | None = None
+        self._reference_time = Fraction(0)
+        self._clock = _ClockText()
+
+    def moved(self, frame: Frame) -> bool:
+        """Say whether a frame is to be analysed; frames are given in presentation order. The first one always is."""
+        if not self._settings.enabled:
+            return True
+        cells, now = cell_means(frame.pixels, self._cell_px), frame.timestamp.seconds
+        if frame.pixels.shape != self._shape:
+            self._shape, self._reference, self._clock = frame.pixels.shape, None, _ClockText()
+        known = self._clock.cells(cells, now, self._settings.threshold_levels)
+        late = now - self._reference_time >= Fraction(str(self._settings.refresh_s))
+        if self._reference is None or late or self._differs(cells, self._reference, known):
+            self._reference, self._reference_time = cells, now
+            return True
+        return False
+
+    def _differs(self, cells: Cells, reference: Cells, ignored: Mask | None) -> bool:
+        moved = changed(cells, reference, self._settings.threshold_levels)
+        if ignored is not None:
+            moved &= ~ignored
+        return bool(moved.any())
+
+
+def cell_means(pixels: RGB, cell_px: int) -> Cells:
+    """Return the mean grey level of each cell, float32, shape (rows, columns), without the partial cells at the edge."""
+    height, width = pixels.shape[:2]
+    rows, columns = max(1, height // cell_px), max(1, width // cell_px)
+    grey = cv2.cvtColor(pixels[: rows * cell_px, : columns * cell_px], cv2.COLOR_RGB2GRAY)
+    means = cv2.resize(grey, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, dtype=np.float32)
+
+
+def changed(cells: Cells, reference: Cells, threshold_levels: float) -> Mask:
+    """Return which cells differ, in grey levels, beyond the threshold and beyond the noise of all cells."""
+    difference = cells - reference
+    difference -= np.median(difference)
+    np.abs(difference, out=difference)
+    sigma = _MAD_TO_SIGMA * float(np.median(difference))
+    moved: Mask = difference > max(threshold_levels, _NOISE_SIGMAS * sigma)
+    return moved
+
+
+class _ClockText:
+    """Learns which cells hold a running clock: those at the border that change second after second."""
+
+    def __init__(self) -> None:
+        self._previous: Cells | None = None
+        self._second: int | None = None
+        self._seen: Mask | None = None
+        self._score: Cells | None = None
+        self._cells: Mask | None = None
+
+    def cells(self, cells: Cells, now: Fraction, threshold_levels: float) -> Mask | None:
+        """Return the cells to ignore (None: none are known), having learned from this frame."""
+        border = max(1, round(cells.shape[0] * _BORDER_SHARE))
+        strip = np.concatenate((cells[:border], cells[-border:]))
+        if self._previous is None or self._seen is None:
+            self._seen = np.zeros(strip.shape, dtype=np.bool_)
+            self._score = np.zeros(strip.shape, dtype=np.float32)
+        else:
+            self._seen |= np.abs(strip - self._previous) > threshold_levels
+        self._previous = strip
+        second = int(now)
+        if second != self._second:
+            self._learn(cells.shape, border)
+            self._second = second
+        return self._cells
+
+    def _learn(self, shape: tuple[int, ...], border: int) -> None:
+        if self._score is None or self._seen is None:
+            return
+        self._score = self._score * _CLOCK_MEMORY + self._seen * np.float32(1 - _CLOCK_MEMORY)
+        self._seen = np.zeros_like(self._seen)
+        known = self._score > _CLOCK_SCORE
+        if not known.any():
+            self._cells = None
+            return
+        text = np.zeros(shape, dtype=np.uint8)
+        text[:border], text[-border:] = known[:border], known[border:]
+        self._cells = cv2.dilate(text, _CLOCK_TEXT_CELLS).astype(np.bool_)

@@ -1,0 +1,288 @@
+"""Stage 1: frames -> faces -> tracks -> best shots. Memory depends on the people in view, not on the clip's length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from facerecon.case import Case, StageRun
+from facerecon.errors import EvidenceError
+from facerecon.faces.quality import assess
+from facerecon.faces.shots import BestShots, aligned_picture, cut_chip
+from facerecon.faces.tracking import LiveTrack, Tracker
+from facerecon.hashing import sha256_array
+from facerecon.motion import MotionGate
+from facerecon.pictures import encode_png
+from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
+from facerecon.pipeline.detection import detect_faces
+from facerecon.profiles import Profile
+from facerecon.records import (
+    ChipRecord,
+    Counts,
+    Detection,
+    DetectionRecord,
+    FaceChip,
+    Frame,
+    FrameRecord,
+    Skipped,
+    Timestamp,
+    TrackRecord,
+)
+from facerecon.stages import Detector
+from facerecon.video import Source
+
+Event = Frame | Fraction
+
+
+def extract(case: Case, source: Source, detector: Detector, context: Context) -> None:
+    """Run the stage on a case.
+
+    Raises:
+        EvidenceError: no frame could be decoded, or more failed than the profile allows (the results are kept).
+        IntegrityError: the source changed while it was read.
+    """
+    details = context.details("extract", "detect", "track", "shots") | {
+        "models": [detector.stamp.model_dump(mode="json")]
+    }
+    with case.stage("extract", details, {"source": source.record.sha256}) as run:
+        extraction = _Extraction(run, source, detector, context)
+        extraction.process()
+        source.verify_unchanged()
+        frames = extraction.finish()
+    _require_complete(case, frames, context.profile)
+
+
+def _require_complete(case: Case, frames: Counts, profile: Profile) -> None:
+    share = 100 * frames.failed / max(frames.requested, 1)
+    if share > profile.extract.max_failed_percent:
+        raise EvidenceError(
+            f"{case.info.source.name}: {frames.failed} of {frames.requested} frames ({share:.1f} %) could not be "
+            f"decoded; the profile allows {profile.extract.max_failed_percent:g} %. What was found is kept in "
+            f"{case.root}; go on with 'facerecon enhance {case.root}', or allow more with "
+            "--set extract.max_failed_percent=100"
+        )
+
+
+@dataclass(eq=False)
+class _Person:
+    """A track while it is built: its detections until it is long enough to count, and its best shots."""
+
+    shots: BestShots
+    backlog: list[DetectionRecord] = field(default_factory=list)
+    id: str | None = None
+    first: Timestamp | None = None
+    last: Timestamp | None = None
+    detections: int = 0
+    too_small: int = 0
+
+
+class _Extraction:
+    """One run of the stage: decode, gate, detect in batches, track, keep best shots, write what has ended."""
+
+    def __init__(self, run: StageRun, source: Source, detector: Detector, context: Context) -> None:
+        self.run, self.source, self.detector, self.context = run, source, detector, context
+        self.profile = context.profile
+        self.in_order = source.record.clock == "order"
+        self.tracker = Tracker(self.profile.track, self.profile.detect.min_score)
+        self.people: dict[int, _Person] = {}
+        self.frames, self.faces, self.shots = Account(run, "frame"), Account(run, "face"), Account(run, "face")
+        self.watch = Stopwatch()
+        self.still: list[Frame | None] = []
+        self.confirmed = 0
+        run.declare("frames", "detections", "tracks", "chips", "extract-skipped")
+
+    def process(self) -> None:
+        """Go through the source once."""
+        self.context.listener.started("extract", self.source.frame_count_from_header)
+        events: list[Event] = []
+        for event in self._events():
+            if events and isinstance(event, Frame) and not _fits(event, events, self.profile.detect.batch):
+                self._flush(events)
+            events.append(event)
+        self._flush(events)
+        for track in self.tracker.finish():
+            self._close(track)
+        self.context.listener.finished("extract")
+
+    def finish(self) -> Counts:
+        """Close the accounts; returns that of the frames."""
+        frames = self.frames.counts
+        if frames.written == 0 and (frames.failed or not frames.requested):
+            raise EvidenceError(f"{self.source.record.name}: not one frame could be decoded; it may be damaged or "
+                                "not what its name says (try to play it, or ask for another copy)")
+        close_accounts(self.run, {"frames": self.frames, "faces": self.faces, "shots": self.shots})
+        self.run.details["tracks"] = self.confirmed
+        self.run.details["source_sha256_after"] = self.source.record.sha256
+        self.run.details["durations_s"] = self.watch.seconds
+        return frames
+
+    # --- frames -------------------------------------------------------------------------------------------------------
+
+    def _events(self) -> Iterator[Event]:
+        """Yield frames to analyse and, as durations, times in which nothing moved."""
+        gate = MotionGate(self.profile.extract.motion)
+        gated = self.profile.extract.motion.enabled and not self.in_order
+        before: Fraction | None = None
+        quiet = _Quiet(self.frames)
+        for item in self._timed(self.source.frames(self.profile.extract.sample)):
+            if isinstance(item, Skipped):
+                self.frames.omit(item)
+                self.context.listener.advanced("extract", item.count)
+                continue
+            now = item.timestamp.seconds
+            with self.watch.measure("motion"):
+                moved = not gated or gate.moved(item)
+            if moved:
+                quiet.end()
+                yield item
+            else:
+                quiet.add(item)
+                self.context.listener.advanced("extract")
+                yield now - before if before is not None else Fraction(0)
+            before = now
+        quiet.end()
+
+    def _timed(self, items: Iterator[Frame | Skipped]) -> Iterator[Frame | Skipped]:
+        while True:
+            with self.watch.measure("decode"):
+                item = next(items, None)
+            if item is None:
+                return
+            yield item
+
+    def _flush(self, events: list[Event]) -> None:
+        frames = [event for event in events if isinstance(event, Frame)]
+        with self.watch.measure("detect"):
+            found = iter(detect_faces(self.detector, [frame.pixels for frame in frames], self.profile.detect))
+        with self.watch.measure("track and keep"):
+            for event in events:
+                if isinstance(event, Frame):
+                    self._analyse(event, next(found))
+                else:
+                    self.tracker.idle(event)
+        events.clear()
+
+    def _analyse(self, frame: Frame, detections: tuple[Detection, ...]) -> None:
+        self.run.record("frames", _frame_record(frame))
+        self.frames.wrote()
+        now = frame.timestamp.seconds
+        owners = self.tracker.update(now, detections)
+        for detection, owner in zip(detections, owners, strict=True):
+            if owner is None:
+                self.faces.skip(frame.id, "weak-and-continues-no-track", f"score {detection.score:.3f}")
+            else:
+                self._continue(owner, frame, detection)
+        for track in self.tracker.finish() if self.in_order else self.tracker.ended(now):
+            self._close(track)
+        self.context.listener.advanced("extract")
+
+    # --- people -------------------------------------------------------------------------------------------------------
+
+    def _continue(self, track: LiveTrack, frame: Frame, detection: Detection) -> None:
+        person = self.people.setdefault(track.key, _Person(BestShots(self.profile.shots)))
+        quality = assess(frame.pixels, detection)
+        person.first = person.first or frame.timestamp
+        person.last = frame.timestamp
+        person.detections += 1
+        if quality.inter_eye_px < self.profile.shots.min_inter_eye_px:
+            person.too_small += 1
+        elif person.shots.wants(quality, frame.timestamp.seconds):
+            person.shots.add(cut_chip(frame, "", detection, quality, self.profile.shots.margin))
+        person.backlog.append(DetectionRecord(frame=frame.id, track=None, detection=detection, quality=quality))
+        needed = 1 if self.in_order else self.profile.track.min_detections
+        if person.id is None and person.detections >= needed:
+            self.confirmed += 1
+            person.id = f"t{self.confirmed:04d}"
+        if person.id is not None:
+            self._write_backlog(person, person.id)
+
+    def _write_backlog(self, person: _Person, track: str) -> None:
+        self.run.record("detections", *(record.model_copy(update={"track": track}) for record in person.backlog))
+        self.faces.wrote(len(person.backlog))
+        person.backlog.clear()
+
+    def _close(self, track: LiveTrack) -> None:
+        person = self.people.pop(track.key)
+        if person.id is None or person.first is None or person.last is None:
+            self.run.record("detections", *person.backlog)
+            self.faces.skip(person.backlog[0].frame, "track-too-short",
+                            f"{person.detections} detections, {self.profile.track.min_detections} needed",
+                            person.detections)
+            return
+        chips = [replace(chip, track=person.id) for chip in person.shots.chips]
+        self.run.record("chips", *(self._write_chip(chip) for chip in chips))
+        self._account_shots(person, person.id, len(chips))
+        self.run.record("tracks", TrackRecord(id=person.id, first=person.first, last=person.last,
+                                              detections=person.detections, best=tuple(chip.id for chip in chips)))
+
+    def _account_shots(self, person: _Person, track: str, kept: int) -> None:
+        self.shots.wrote(kept)
+        if person.too_small:
+            self.shots.skip(track, "below-minimum-size",
+                            f"under {self.profile.shots.min_inter_eye_px:g} px between the eyes", person.too_small)
+        rest = person.detections - person.too_small - kept
+        if rest:
+            self.shots.skip(track, "not-among-the-best-shots", f"{self.profile.shots.best} at most are kept", rest)
+
+    def _write_chip(self, chip: FaceChip) -> ChipRecord:
+        folder = f"faces/{chip.track}/{chip.frame_id}"
+        aligned, to_aligned = aligned_picture(chip)
+        height, width = chip.pixels.shape[:2]
+        text = self._metadata(chip)
+        original = self.run.write(f"{folder}.original.png", encode_png(chip.pixels, {
+            "Title": "ORIGINAL pixels, copied from the frame without resampling", **text}))
+        view = self.run.write(f"{folder}.aligned.png", encode_png(aligned, {
+            "Title": "ALIGNED view of original pixels (similarity transform, Lanczos)", **text}))
+        return ChipRecord(
+            id=chip.id, track=chip.track, frame=chip.frame_id, timestamp=chip.timestamp, origin=chip.origin,
+            size=(width, height), detection=chip.detection, quality=chip.quality, path=f"{folder}.original.png",
+            file_sha256=original, pixels_sha256=sha256_array(chip.pixels), to_aligned=to_aligned,
+            aligned_path=f"{folder}.aligned.png", aligned_sha256=view,
+        )
+
+    def _metadata(self, chip: FaceChip) -> dict[str, str]:
+        height, width = chip.pixels.shape[:2]
+        return {
+            "Source SHA-256": self.source.record.sha256,
+            "Frame": f"{chip.frame_id}, pts {chip.timestamp.pts} x {chip.timestamp.time_base[0]}/"
+                     f"{chip.timestamp.time_base[1]} s",
+            "Crop": f"x {chip.origin[0]}, y {chip.origin[1]}, {width}x{height} px",
+        }
+
+
+class _Quiet:
+    """Gathers consecutive frames in which nothing moved into one omission."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._first: Frame | None = None
+        self._last: Frame | None = None
+        self._count = 0
+
+    def add(self, frame: Frame) -> None:
+        if self._last is not None and frame.index != self._last.index + 1:
+            self.end()
+        self._first = self._first or frame
+        self._last = frame
+        self._count += 1
+
+    def end(self) -> None:
+        if self._first is not None and self._last is not None:
+            subject = self._first.id if self._count == 1 else f"{self._first.id}-{self._last.id}"
+            self._account.skip(subject, "nothing-moved", count=self._count)
+        self._first = self._last = None
+        self._count = 0
+
+
+def _fits(frame: Frame, events: list[Event], batch: int) -> bool:
+    frames = [event for event in events if isinstance(event, Frame)]
+    return len(frames) < batch and all(other.pixels.shape == frame.pixels.shape for other in frames[-1:])
+
+
+def _frame_record(frame: Frame) -> FrameRecord:
+    return FrameRecord(
+        id=frame.id, index=frame.index, timestamp=frame.timestamp, iso_offset=frame.timestamp.iso_offset,
+        width_px=frame.pixels.shape[1], height_px=frame.pixels.shape[0], keyframe=frame.keyframe,
+        pixels_sha256=sha256_array(frame.pixels),
+    )

@@ -1,0 +1,78 @@
+"""Figures against a known truth: PSNR and SSIM of what a case shows. For the demo and for regressions; never for evidence.
+
+Every variant is first fitted to the truth by one gain and one offset (least squares over all channels), because how
+bright a picture is shown is not what these figures are about. The same is done to all variants, so they compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from skimage.metrics import structural_similarity
+
+from facerecon.case import Case
+from facerecon.filters.scaling import enlarge
+from facerecon.pictures import decode_picture
+from facerecon.pipeline.enhancement import load_chip
+from facerecon.records import RGB, ChipRecord, FrameRecord, Measurement, RestoredRecord
+
+Truth = Callable[[int, int], RGB]
+
+
+def measure(case: Case, truth: Truth, reference: str) -> list[Measurement]:
+    """Compare each enhanced picture, and plain bicubic enlargement of its original, with the truth.
+
+    Args:
+        case: a case with enhanced pictures.
+        truth: maps (frame index, scale) to the true frame at `scale` times the size.
+        reference: what the truth is, for the record.
+
+    Returns:
+        The figures, also written to the case as records/measurements.jsonl.
+    """
+    frames = {frame.id: frame.index for frame in case.read(FrameRecord, "frames")}
+    chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
+    restored = case.read(RestoredRecord, "restored", len(case.runs("enhance")))
+    with case.stage("measure", {"reference": reference}, case.digests("faces/")) as run:
+        run.declare("measurements")
+        figures = [figure for record in restored
+                   for figure in _figures(case, record, chips[record.chip], frames, truth, reference)]
+        run.record("measurements", *figures)
+    return figures
+
+
+def _figures(case: Case, record: RestoredRecord, chip: ChipRecord, frames: Mapping[str, int], truth: Truth,
+             reference: str) -> list[Measurement]:
+    scale, (x, y), (width, height) = record.scale, chip.origin, chip.size
+    true = truth(frames[chip.frame], scale)[y * scale : (y + height) * scale, x * scale : (x + width) * scale]
+    shown = decode_picture(case.bytes_of(record.path), record.path)[: record.content[1], : record.content[0]]
+    variants = {"bicubic": enlarge(load_chip(case, chip).pixels, scale, "bicubic"), record.model or "classical": shown}
+    return [
+        Measurement(subject=record.chip, variant=name, metric=metric, value=value, unit=unit, reference=reference)
+        for name, pixels in variants.items()
+        for metric, value, unit in (("PSNR", psnr_db(pixels, true), "dB"), ("SSIM", ssim(pixels, true), ""))
+    ]
+
+
+def fitted(pixels: RGB, truth: RGB) -> npt.NDArray[np.float64]:
+    """Return the picture after the gain and offset that bring it nearest to the truth, in 0..255."""
+    flat, goal = pixels.reshape(-1).astype(np.float64), truth.reshape(-1).astype(np.float64)
+    gain, offset = np.polyfit(flat, goal, 1) if flat.std() > 0 else (1.0, 0.0)
+    return np.asarray(np.clip(gain * pixels.astype(np.float64) + offset, 0, 255))
+
+
+def psnr_db(pixels: RGB, truth: RGB) -> float:
+    """Return the peak signal-to-noise ratio after `fitted`, in dB."""
+    error = float(((fitted(pixels, truth) - truth) ** 2).mean())
+    return round(float(10 * np.log10(255**2 / max(error, 1e-4))), 3)
+
+
+def ssim(pixels: RGB, truth: RGB) -> float:
+    """Return the structural similarity (Wang et al., IEEE TIP 13, 2004; Gaussian window) of luma after `fitted`."""
+    ours = cv2.cvtColor(np.rint(fitted(pixels, truth)).astype(np.uint8), cv2.COLOR_RGB2GRAY)
+    theirs = cv2.cvtColor(truth, cv2.COLOR_RGB2GRAY)
+    return round(float(structural_similarity(ours, theirs, data_range=255, gaussian_weights=True, sigma=1.5,
+                                             use_sample_covariance=False)), 4)

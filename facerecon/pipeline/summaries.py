@@ -1,0 +1,93 @@
+"""What the stages of a case found, as the JSON documents that scripts rely on (schema 1). Reads the case, nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from facerecon.case import Case
+from facerecon.manifest import Manifest
+from facerecon.records import Candidate, ChipRecord, RestoredRecord, TrackRecord
+
+SCHEMA = 1
+
+
+def extract_summary(case: Case) -> dict[str, Any]:
+    """Return {case, source, frames, faces, tracks, skipped} of the extraction."""
+    details = case.runs("extract")[-1].details
+    chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
+    return {
+        "case": str(case.root),
+        "source": {"path": case.info.source.path, "sha256": case.info.source.sha256},
+        "frames": details["counts"]["frames"],
+        "faces": details["counts"]["faces"],
+        "tracks": [_track(case, track, chips) for track in case.read(TrackRecord, "tracks")],
+        "skipped": details["skipped"],
+    }
+
+
+def _track(case: Case, track: TrackRecord, chips: dict[str, ChipRecord]) -> dict[str, Any]:
+    return {
+        "id": track.id,
+        "first_s": float(track.first.seconds),
+        "last_s": float(track.last.seconds),
+        "detections": track.detections,
+        "best": [str(case.root / chips[name].path) for name in track.best],
+    }
+
+
+def enhance_summary(case: Case) -> dict[str, Any]:
+    """Return {case, restored, skipped} of the latest enhancement."""
+    runs = case.runs("enhance")
+    restored = case.read(RestoredRecord, "restored", len(runs))
+    return {
+        "case": str(case.root),
+        "restored": [{
+            "track": record.track,
+            "original": str(case.root / record.original),
+            "restored": str(case.root / record.path),
+            "model": record.model,
+            "precision": record.precision,
+            "learned": record.learned,
+            "warnings": list(record.warnings),
+        } for record in restored],
+        "skipped": runs[-1].details["skipped"],
+    }
+
+
+def recognize_summary(case: Case) -> dict[str, Any]:
+    """Return {case, candidates, gallery, skipped} of the latest comparison; no candidates when none was made."""
+    runs = case.runs("recognize")
+    if not runs:
+        return {"case": str(case.root), "candidates": [], "skipped": {"stage: no gallery was given": 1}}
+    candidates = case.read(Candidate, "candidates", len(runs))
+    keys = ("track", "variant", "primary", "rank", "identity", "person_id", "similarity", "threshold",
+            "above_threshold", "likelihood_ratio", "calibration")
+    return {
+        "case": str(case.root),
+        "candidates": [{key: getattr(candidate, key) for key in keys} for candidate in candidates],
+        "skipped": runs[-1].details["skipped"],
+    }
+
+
+def report_summary(case: Case) -> dict[str, Any]:
+    """Return {case, html, pdf, ledger_head} of the latest report; the head is the case's, after the report's entry."""
+    outputs = case.runs("report")[-1].outputs
+    paths = {name.rpartition(".")[2]: str(case.root / name) for name in outputs}
+    return {
+        "case": str(case.root),
+        "html": paths["html"],
+        "pdf": paths.get("pdf"),
+        "ledger_head": case.ledger.head,
+    }
+
+
+def verify_summary(root: str, manifest: Manifest | None, problems: tuple[str, ...]) -> dict[str, Any]:
+    """Return {case, ok, problems, files, ledger_entries, ledger_head} of a verification."""
+    return {
+        "case": root,
+        "ok": not problems,
+        "problems": list(problems),
+        "files": len(manifest.files) if manifest else None,
+        "ledger_entries": manifest.ledger_entries if manifest else None,
+        "ledger_head": manifest.ledger_head if manifest else None,
+    }

@@ -1,0 +1,131 @@
+"""The source, its digests, the ledger, and the appendices. Owns what the report says of the chain of custody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from facerecon.ledger import LedgerEntry
+from facerecon.records import RestoredRecord
+from facerecon.report import wording
+from facerecon.report.blocks import Block, Cell, Column, Fact, Facts, Raw, Section, Table, Text
+from facerecon.report.content import CaseReport
+from facerecon.report.figures import Picture
+from facerecon.report.history import source_digests
+from facerecon.report.notation import flat, integer, pixels, short, shown, shown_lines, size, utc
+
+_PROBE_FACTS = 48
+_CLOCKS = {"stream": "presentation time stamps of the stream", "order": "none: pictures in order of their names"}
+
+
+# --- source -----------------------------------------------------------------------------------------------------------
+
+
+def source_section(report: CaseReport) -> Section:
+    """Return the section on the evidence file as it was found (R08)."""
+    source = report.info.source
+    facts = Facts((
+        Fact("Name", shown(source.name)),
+        Fact("Path when examined", shown(source.path), mono=True),
+        Fact("Kind", source.kind),
+        Fact("Size", size(source.size_bytes)),
+        Fact("SHA-256", source.sha256, mono=True),
+        Fact("Clock", _CLOCKS[source.clock]),
+    ))
+    return Section("source", "Source", (facts, *_probe_table(report)))
+
+
+def _probe_table(report: CaseReport) -> Iterator[Block]:
+    pairs = [(key, text) for key, text in flat(report.probe) if text]
+    if not pairs:
+        yield Text("No probe of the source was stored.", "note")
+        return
+    columns = (Column("Field", weight=1), Column("Value", weight=1.6))
+    rows = tuple((Cell(key), Cell(text)) for key, text in pairs[:_PROBE_FACTS])
+    more = f" The first {_PROBE_FACTS} of {integer(len(pairs))} fields; all are in the appendix." if len(pairs) > len(rows) else ""
+    yield Table(f"What the source says of itself, as read by the tool.{more}", columns, rows)
+
+
+# --- integrity --------------------------------------------------------------------------------------------------------
+
+
+def integrity_section(report: CaseReport) -> Section:
+    """Return the section on digests and ledger, with what they prove and do not prove (R01, R04)."""
+    blocks: list[Block] = [*_source_digests(report)]
+    if report.ledger:
+        blocks.append(_ledger_table(report.ledger))
+    blocks += [
+        Facts((Fact("Ledger head", report.ledger_head, mono=True), Fact("Entries", integer(len(report.ledger))),
+               Fact("To verify", "facerecon verify CASE", mono=True))),
+        Text(wording.HEAD_NOTE),
+        Text(wording.CHAIN),
+    ]
+    return Section("integrity", "Integrity", tuple(blocks))
+
+
+def _source_digests(report: CaseReport) -> Iterator[Block]:
+    recorded = source_digests(report.ledger)
+    columns = (Column("Recorded", weight=1.5), Column("Source SHA-256", weight=4, mono=True))
+    rows = [(Cell("case description"), Cell(report.info.source.sha256))]
+    rows += [(Cell(f"{when} {shown(entry.action)} ({entry.seq})"), Cell(shown(digest)))
+             for entry, when, digest in recorded]
+    yield Table("The source's digest wherever it was recorded.", columns, tuple(rows))
+    different = any(digest != report.info.source.sha256 for _, _, digest in recorded)
+    if different:
+        yield Text(wording.DIGESTS_DIFFER, "warning")
+    elif any(when == "after" for _, when, _ in recorded):
+        yield Text(wording.DIGESTS_EQUAL)
+    else:
+        yield Text(wording.DIGEST_AFTER_MISSING)
+
+
+def _ledger_table(ledger: tuple[LedgerEntry, ...]) -> Table:
+    columns = (Column("No.", "right", weight=0.5), Column("UTC", weight=1.7), Column("Action", weight=1.5),
+               Column("Digest of the entry", weight=4.6, mono=True))
+    rows = tuple((Cell(str(entry.seq)), Cell(utc(entry.utc).removesuffix(" UTC")), Cell(shown(entry.action)),
+                  Cell(entry.hash)) for entry in ledger)
+    return Table("Ledger entries, oldest first.", columns, rows)
+
+
+# --- appendices -------------------------------------------------------------------------------------------------------
+
+
+def profile_appendix(report: CaseReport) -> Section:
+    """Return the profile in effect, in full."""
+    return Section("profile", "Profile in effect", (
+        Facts((Fact("Profile", shown(report.info.profile_name)), Fact("Digest", report.info.profile_sha256, mono=True))),
+        Raw("profile.yaml", shown_lines(report.profile_yaml))), appendix=True)
+
+
+def probe_appendix(report: CaseReport) -> Section:
+    """Return the raw probe of the source, in full."""
+    text = json.dumps(dict(report.probe), indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    return Section("probe", "Raw probe of the source", (Raw("records/probe.json", shown_lines(text)),), appendix=True)
+
+
+def steps_appendix(report: CaseReport) -> tuple[Section, ...]:
+    """Return the digests of every step's input and output (R10), or nothing when no picture was enhanced."""
+    if not report.restored:
+        return ()
+    columns = (Column("Picture", weight=2.2), Column("Step", weight=1.4), Column("Input", weight=1.1, mono=True),
+               Column("Output", weight=1.1, mono=True))
+    rows = tuple(row for record in report.restored for row in _step_rows(record))
+    caption = "Pixel digests before and after every step; in full in records/restored.jsonl."
+    return (Section("steps", "Digests of every processing step", (Table(caption, columns, rows),), appendix=True),)
+
+
+def _step_rows(record: RestoredRecord) -> Iterator[tuple[Cell, ...]]:
+    for step in record.steps:
+        yield (Cell(shown(record.id)), Cell(shown(step.name)), Cell(short(step.input_sha256)),
+               Cell(short(step.output_sha256)))
+
+
+def pictures_appendix(pictures: tuple[Picture, ...]) -> tuple[Section, ...]:
+    """Return every picture of the report with its digest, or nothing when there is none."""
+    if not pictures:
+        return ()
+    columns = (Column("File in the case", weight=2.6), Column("Size", weight=1.3), Column("SHA-256", weight=4.4, mono=True))
+    rows = tuple((Cell(shown(picture.path)), Cell(pixels(picture.width_px, picture.height_px)), Cell(picture.sha256))
+                 for picture in pictures)
+    return (Section("pictures", "Pictures in this report", (
+        Table("Every picture, byte for byte as it lies in the case.", columns, rows),), appendix=True),)

@@ -1,0 +1,223 @@
+"""One section per track: facts, comparison figures, quality and candidates. Owns what is said of a track."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from facerecon.errors import IntegrityError
+from facerecon.records import Candidate, ChipRecord, EmbeddingRecord, RestoredRecord, TrackRecord
+from facerecon.report import wording
+from facerecon.report.blocks import Block, Card, Cards, Cell, Column, Comparison, Fact, Facts, Section, Table, Text
+from facerecon.report.candidates import VARIANTS, candidate_blocks
+from facerecon.report.content import CaseReport
+from facerecon.report.drift import drift_of
+from facerecon.report.figures import Album, ComparisonFigure, Picture
+from facerecon.report.notation import pixels, plural, short, shown
+from facerecon.report.timeline import Clock
+
+_FULL_INTER_EYE_PX = 40.0
+_FULL_SHARPNESS = 0.30
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A best shot with its original pixels and what was made of them."""
+
+    chip: ChipRecord
+    picture: Picture
+    restored: tuple[tuple[RestoredRecord, ComparisonFigure], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TrackView:
+    """Everything the report shows of one track, best shot first."""
+
+    track: TrackRecord
+    shots: tuple[Shot, ...]
+    candidates: tuple[Candidate, ...]
+    gallery: Mapping[str, Picture]
+    fused: EmbeddingRecord | None
+    drift: float | None
+
+    @property
+    def section_id(self) -> str:
+        """The id of the track's section."""
+        return "track-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in self.track.id)
+
+    @property
+    def strongest(self) -> Candidate | None:
+        """The first-ranked candidate from original pixels: of the fused track where there is one, else of one frame."""
+        for variant in VARIANTS:
+            ranked = [line for line in self.candidates if line.primary and line.variant == variant]
+            if ranked:
+                return min(ranked, key=lambda line: line.rank)
+        return None
+
+    @property
+    def has_candidate(self) -> bool:
+        """Whether a comparison of original pixels gave a candidate above the threshold."""
+        return any(line.primary and line.above_threshold for line in self.candidates)
+
+
+def track_views(report: CaseReport, album: Album, clock: Clock) -> tuple[TrackView, ...]:
+    """Gather the tracks of a case in order.
+
+    Raises:
+        IntegrityError: a record names a best shot that the case does not have, or a picture does not fit its record.
+    """
+    chips = {chip.id: chip for chip in report.chips}
+    for restored in report.restored:
+        if restored.chip not in chips:
+            raise IntegrityError(f"{restored.path} cannot be shown: the case lacks its original {restored.chip}")
+    gallery = _gallery_pictures(report, album)
+    return tuple(_view(track, report, chips, album, clock, gallery) for track in report.tracks)
+
+
+def _view(
+    track: TrackRecord, report: CaseReport, chips: Mapping[str, ChipRecord], album: Album, clock: Clock,
+    gallery: Mapping[str, Picture],
+) -> TrackView:
+    missing = [shot for shot in track.best if shot not in chips]
+    if missing:
+        raise IntegrityError(f"track {track.id} names the best shot {missing[0]}, which the case lacks")
+    shots = tuple(_shot(chips[shot], report, album, clock) for shot in track.best)
+    candidates = tuple(line for line in report.candidates if line.track == track.id)
+    fused = next((vector for vector in report.embeddings if (vector.track, vector.variant) == (track.id, "fused")), None)
+    return TrackView(track, shots, candidates, gallery, fused, drift_of(track.id, report.embeddings))
+
+
+def _shot(chip: ChipRecord, report: CaseReport, album: Album, clock: Clock) -> Shot:
+    where = f"the face of {shown(chip.track)} in frame {shown(chip.frame)}, {clock.text(chip.timestamp)}"
+    original = f"Original pixels: {where}"
+    figures = tuple((record, album.comparison(chip, record, (original, f"{_made(record).capitalize()} from {where}")))
+                    for record in report.restored if record.chip == chip.id)
+    return Shot(chip, album.original(chip, original), figures)
+
+
+def _gallery_pictures(report: CaseReport, album: Album) -> dict[str, Picture]:
+    wanted = {line.gallery_file for line in report.candidates if line.primary}
+    found = {}
+    for record in report.gallery:
+        picture = album.gallery(record, f"Gallery picture of {shown(record.identity)}") if record.file in wanted else None
+        if picture is not None:
+            found[record.file] = picture
+    return found
+
+
+def _made(record: RestoredRecord) -> str:
+    return "restored" if record.learned else "enhanced"
+
+
+# --- the section ------------------------------------------------------------------------------------------------------
+
+
+def track_section(view: TrackView, clock: Clock, enhanced: bool, compared: bool) -> Section:
+    """Return a track's section; `enhanced` and `compared` say whether those stages have run."""
+    blocks: list[Block] = [Facts(_facts(view, clock), inline=True), *_vectors(view)]
+    blocks += _comparisons(view, clock, enhanced)
+    blocks += _other_shots(view, clock)
+    if view.shots:
+        blocks.append(_quality(view, clock))
+    blocks += candidate_blocks(view.candidates, view.shots[0].picture if view.shots else None, view.gallery, compared)
+    return Section(view.section_id, f"Track {shown(view.track.id)}", tuple(blocks))
+
+
+def _facts(view: TrackView, clock: Clock) -> tuple[Fact, ...]:
+    track = view.track
+    return (
+        Fact("First seen", clock.text(track.first)),
+        Fact("Last seen", clock.text(track.last)),
+        Fact("Length", clock.span(track.first, track.last)),
+        Fact("Detections", str(track.detections)),
+        Fact("Best shots kept", str(len(track.best))),
+    )
+
+
+def _vectors(view: TrackView) -> Iterator[Block]:
+    rows = []
+    if view.fused is not None:
+        rows.append(Fact("Fused from", _fusion(view.fused)))
+    if view.drift is not None:
+        rows.append(Fact("Identity drift", f"{view.drift:.4f} (distance between the face vectors of the original and of "
+                                           "the restored picture)"))
+    if rows:
+        yield Facts(tuple(rows))
+
+
+def _fusion(fused: EmbeddingRecord) -> str:
+    parts = [f"{shown(frame.rpartition('/')[2])} (weight {weight:.3f})"
+             for frame, weight in zip(fused.frames, fused.weights, strict=False)]
+    return f"{plural(len(fused.frames), 'original frame')}: {', '.join(parts)}"
+
+
+def _comparisons(view: TrackView, clock: Clock, enhanced: bool) -> Iterator[Block]:
+    if not any(shot.restored for shot in view.shots):
+        yield Text("No picture of this track was enhanced; the reason is listed under what was not processed."
+                   if enhanced else "Enhancement was not run.", "note")
+    for shot in view.shots:
+        for record, figure in shot.restored:
+            yield _comparison(shot, record, figure, clock)
+
+
+def _comparison(shot: Shot, record: RestoredRecord, figure: ComparisonFigure, clock: Clock) -> Comparison:
+    return Comparison(
+        figure=figure,
+        caption=wording.COMPARISON_CAPTION,
+        original_caption=_original_caption(shot, figure, clock),
+        restored_label=wording.RESTORED if record.learned else wording.ENHANCED,
+        restored_caption=_restored_caption(record, figure),
+        warnings=tuple(shown(warning) for warning in record.warnings),
+    )
+
+
+def _original_caption(shot: Shot, figure: ComparisonFigure, clock: Clock) -> str:
+    where = f"Frame {shown(shot.chip.frame)} at {clock.text(shot.chip.timestamp)}, {pixels(*shot.chip.size)}"
+    drawn = f"enlarged ×{figure.scale} (nearest neighbour, no interpolation)" if figure.scale > 1 else "not resampled"
+    return f"{where}, {drawn}. SHA-256 {short(figure.original.sha256)}"
+
+
+def _restored_caption(record: RestoredRecord, figure: ComparisonFigure) -> str:
+    note = wording.RESTORED_NOTE if record.learned else wording.ENHANCED_NOTE
+    steps = ", then ".join(shown(step.name) for step in record.steps)
+    by = f"{note} {pixels(*record.content)} by {steps or shown(record.model or 'unknown steps')}"
+    precision = f", {shown(record.precision)}" if record.precision else ""
+    consistent = ("" if record.downscale_psnr_db is None else
+                  f". Reduced again it agrees with what the model was given to {record.downscale_psnr_db:.1f} dB PSNR")
+    return f"{by}{precision}{consistent}. SHA-256 {short(figure.restored.sha256)}"
+
+
+def _other_shots(view: TrackView, clock: Clock) -> Iterator[Block]:
+    others = [shot for shot in view.shots if not shot.restored]
+    if others:
+        cards = tuple(Card(shown(shot.chip.frame), (shot.picture,), (clock.text(shot.chip.timestamp), pixels(*shot.chip.size)))
+                      for shot in others)
+        yield Cards("ORIGINAL pixels of the track's best shots that were not enhanced." if len(others) < len(view.shots)
+                    else "ORIGINAL pixels of the track's best shots.", cards)
+
+
+# --- quality ----------------------------------------------------------------------------------------------------------
+
+
+def _quality(view: TrackView, clock: Clock) -> Table:
+    columns = (Column("Shot", weight=1.1), Column("Time", weight=1.3), Column("Overall", "right", weight=0.9),
+               Column("Inter-eye px", "right", weight=0.9), Column("Sharpness", "right", weight=1),
+               Column("Brightness", "right", weight=1), Column("Clipped", "right", weight=0.8),
+               Column("Yaw, pitch, roll", "right", weight=1.5), Column("Detector", "right", weight=0.9))
+    return Table(wording.QUALITY_CAPTION, columns, tuple(_quality_row(shot.chip, clock) for shot in view.shots))
+
+
+def _quality_row(chip: ChipRecord, clock: Clock) -> tuple[Cell, ...]:
+    quality = chip.quality
+    pose = ", ".join(f"{angle:.0f}°" for angle in (quality.yaw_deg, quality.pitch_deg, quality.roll_deg))
+    return (
+        Cell(shown(chip.frame)),
+        Cell(clock.text(chip.timestamp)),
+        Cell(f"{quality.score:.2f}", quality.score, strong=True),
+        Cell(f"{quality.inter_eye_px:.1f}", min(1.0, quality.inter_eye_px / _FULL_INTER_EYE_PX)),
+        Cell(f"{quality.sharpness:.3f}", min(1.0, quality.sharpness / _FULL_SHARPNESS)),
+        Cell(f"{quality.brightness:.0f}", quality.brightness / 255),
+        Cell(f"{quality.clipped:.1%}".replace("%", " %"), quality.clipped),
+        Cell(pose.replace("-", "−")),
+        Cell(f"{quality.detector_score:.2f}", quality.detector_score),
+    )

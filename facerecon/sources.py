@@ -1,0 +1,146 @@
+"""What a source of frames is, which frames are looked at, and the account of the others. Never decodes."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from facerecon.errors import IntegrityError
+from facerecon.profiles import Sample
+from facerecon.records import Frame, Skipped, SourceRecord, Timestamp
+
+Outcome = Literal["skipped", "failed"]
+Clock = Literal["stream", "order"]
+
+
+class Source(ABC):
+    """Evidence that was opened for reading: what it is, and its frames in presentation order.
+
+    `record` says what the file is, `probe` is everything the container states about itself (plain JSON data), and
+    `frame_count_from_header` is good for a progress bar only (None when the header does not say).
+    """
+
+    record: SourceRecord
+    probe: dict[str, Any]
+    frame_count_from_header: int | None
+
+    @abstractmethod
+    def frames(self, sample: Sample) -> Iterator[Frame | Skipped]:
+        """Yield the sampled frames and, in `Skipped` runs, every other frame, in presentation order.
+
+        `Frame.index` counts all frames of the source from 0, those that could not be decoded included, so
+        requested = written + failed + skipped = last index + 1.
+
+        Raises:
+            EvidenceError: the source vanished, or not one of its frames can be decoded (after all were accounted for).
+        """
+
+    @abstractmethod
+    def _digest(self) -> str:
+        """Return the digest of the source as it is now.
+
+        Raises:
+            EvidenceError: the source can no longer be read.
+        """
+
+    def verify_unchanged(self) -> None:
+        """Hash the source again and compare with the digest taken when it was opened (R01).
+
+        Raises:
+            IntegrityError: the source changed.
+            EvidenceError: the source can no longer be read.
+        """
+        now = self._digest()
+        if now != self.record.sha256:
+            raise IntegrityError(f"source {self.record.path} changed while it was read: "
+                                 f"sha256 before {self.record.sha256}, now {now}")
+
+
+@dataclass(frozen=True)
+class Omission:
+    """Why a frame was not analysed. Consecutive frames of equal `reason` and `outcome` become one `Skipped`."""
+
+    reason: str
+    outcome: Outcome = "failed"
+    detail: str = ""
+
+
+NOT_SAMPLED = Omission("not-sampled", "skipped")
+
+
+class Omissions:
+    """Numbers the frames and merges consecutive omissions of equal reason into runs; holds one run at a time."""
+
+    def __init__(self) -> None:
+        """Start at frame 0."""
+        self.index = 0
+        self._first = 0
+        self._run: Omission | None = None
+
+    def omit(self, omission: Omission, count: int = 1) -> Iterator[Skipped]:
+        """Account for the next `count` frames; yield the run before them if this starts another one."""
+        same = self._run is not None and (self._run.reason, self._run.outcome) == (omission.reason, omission.outcome)
+        if not same:
+            yield from self.close()
+            self._first, self._run = self.index, omission
+        self.index += count
+
+    def take(self) -> int:
+        """Return the next frame's index; the run must be closed."""
+        self.index += 1
+        return self.index - 1
+
+    def close(self) -> Iterator[Skipped]:
+        """Yield the run that is open, if any."""
+        run, self._run = self._run, None
+        if run is not None:
+            yield skipped_frames(self._first, self.index - self._first, run)
+
+
+def skipped_frames(first: int, count: int, omission: Omission) -> Skipped:
+    """Return the record of `count` omitted frames from index `first` on: subject f000123 or f000123-f000130."""
+    subject = f"f{first:06d}" if count == 1 else f"f{first:06d}-f{first + count - 1:06d}"
+    return Skipped(stage="extract", kind="frame", subject=subject, reason=omission.reason, outcome=omission.outcome,
+                   detail=omission.detail, count=count)
+
+
+class Sampler:
+    """Decides, frame by frame in presentation order, which ones are looked at.
+
+    `every: N` takes the indices that N divides. `fps: X` takes the first good frame at or after each due time t0 + k/X
+    of the stream's own clock, t0 being the first good frame, so it is right on variable-frame-rate video; where X
+    exceeds the frame rate it takes every frame. Pictures without a time (clock "order") are all taken by `fps`.
+    """
+
+    def __init__(self, sample: Sample, clock: Clock) -> None:
+        """Take the settings and the kind of clock."""
+        self._sample, self._clock = sample, clock
+        self._rate = Fraction(str(sample.value)) if sample.value is not None else Fraction(1)
+        self._start: Fraction | None = None
+        self._due = Fraction(0)
+
+    def wants(self, index: int, timestamp: Timestamp, keyframe: bool) -> bool:
+        """Say whether this frame is looked at; call once per good frame, in presentation order."""
+        if self._sample.mode == "keyframes":
+            return keyframe
+        if self._sample.mode == "every":
+            return index % int(self._rate) == 0
+        return self._sample.mode == "all" or self._clock == "order" or self._is_due(timestamp.seconds)
+
+    def _is_due(self, now: Fraction) -> bool:
+        if self._start is None:
+            self._start = self._due = now
+        if now < self._due:
+            return False
+        self._due = self._start + Fraction(math.floor((now - self._start) * self._rate) + 1) / self._rate
+        return True
+
+
+def source_name(path: Path) -> str:
+    """Return the name of a file or folder, also for '.' and 'folder/'."""
+    return path.name or path.resolve().name

@@ -1,0 +1,218 @@
+"""The case folder: never overwrites, resumes, and any change to any file is found (R03)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facerecon.case import Case
+from facerecon.errors import IntegrityError, ResourceError, UsageError
+from facerecon.manifest import CaseProblemsError, verify
+from facerecon.profiles import load_profile
+from facerecon.records import CaseInfo, Measurement, SourceRecord
+
+FIGURE = Measurement(subject="t0001/f000001", variant="bicubic", metric="PSNR", value=1.5, unit="dB", reference="none")
+
+
+def info(profile: Any) -> CaseInfo:
+    source = SourceRecord(path="/e/clip.mp4", name="clip.mp4", sha256="a" * 64, size_bytes=3, kind="video",
+                          clock="stream")
+    return CaseInfo(case_id="C1", operator="O", purpose="P", created_utc="2026-01-01T00:00:00Z", tool_version="0",
+                    source=source, profile_name=profile.name, profile_sha256=profile.digest)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    profile = load_profile("standard")
+    return Case.create(tmp_path / "case", info(profile), profile, {"format": "test"})
+
+
+def finished(case: Case) -> Case:
+    with case.stage("extract", {"seed": 0}, {}) as run:
+        run.write("faces/t0001/f000001.original.png", b"pixels")
+        run.record("measurements", FIGURE)
+    return case
+
+
+def test_new_case_is_private_and_verifies(case: Case) -> None:
+    assert stat.S_IMODE(case.root.stat().st_mode) == 0o700
+    assert verify(case.root).state == "case.created"
+    assert {"case.json", "profile.yaml", "ledger.jsonl", "manifest.json"} <= {p.name for p in case.root.iterdir()}
+
+
+def test_finished_stage_is_in_ledger_manifest_and_records(case: Case) -> None:
+    finished(case)
+    assert case.read(Measurement, "measurements") == [FIGURE]
+    entry = case.runs("extract")[0]
+    assert set(entry.outputs) == {"faces/t0001/f000001.original.png", "records/measurements.jsonl"}
+    assert verify(case.root).ledger_head == case.ledger.head
+
+
+def test_every_flipped_byte_of_every_file_is_found(case: Case) -> None:
+    finished(case).close()
+    files = [path for path in case.root.rglob("*") if path.is_file()]
+    assert len(files) == 7
+    for path in files:
+        content = path.read_bytes()
+        for position in range(0, len(content), max(1, len(content) // 40)):
+            changed = bytearray(content)
+            changed[position] ^= 0x10
+            path.write_bytes(changed)
+            with pytest.raises(CaseProblemsError):
+                verify(case.root)
+        path.write_bytes(content)
+    verify(case.root)
+
+
+def test_missing_and_extra_files_and_links_are_found(case: Case) -> None:
+    finished(case).close()
+    picture = case.root / "faces/t0001/f000001.original.png"
+    (case.root / "faces/note.txt").write_text("x")
+    with pytest.raises(CaseProblemsError, match=r"extra file faces/note.txt"):
+        verify(case.root)
+    (case.root / "faces/note.txt").unlink()
+    picture.rename(case.root.parent / "elsewhere.png")
+    with pytest.raises(CaseProblemsError, match="missing file"):
+        verify(case.root)
+    picture.symlink_to(case.root.parent / "elsewhere.png")
+    with pytest.raises(CaseProblemsError, match="link"):
+        verify(case.root)
+
+
+def test_all_problems_are_listed(case: Case) -> None:
+    finished(case).close()
+    (case.root / "profile.yaml").write_text("changed")
+    (case.root / "case.json").unlink()
+    with pytest.raises(CaseProblemsError) as caught:
+        verify(case.root)
+    assert len(caught.value.problems) == 2
+
+
+def test_shortened_ledger_is_found_though_its_chain_holds(case: Case) -> None:
+    finished(case).close()
+    path = case.root / "ledger.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    with pytest.raises(CaseProblemsError):
+        verify(case.root)
+
+
+def test_file_with_other_bytes_is_not_overwritten(case: Case) -> None:
+    finished(case)
+    with pytest.raises(IntegrityError, match="nothing was overwritten"):
+        case.write("faces/t0001/f000001.original.png", b"other")
+    assert (case.root / "faces/t0001/f000001.original.png").read_bytes() == b"pixels"
+
+
+def test_second_run_writes_beside_the_first(case: Case) -> None:
+    finished(case)
+    with case.stage("extract", {}, {}) as run:
+        assert run.suffix == "-2"
+        run.record("measurements", FIGURE)
+    assert case.read(Measurement, "measurements", 1) == case.read(Measurement, "measurements", 2)
+
+
+def test_interrupted_stage_keeps_whole_files_and_resumes(case: Case) -> None:
+    def attempt(stop: bool) -> None:
+        with case.stage("extract", {}, {}) as run:
+            run.write("faces/t0001/f000001.original.png", b"pixels")
+            run.record("measurements", FIGURE)
+            if stop:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(stop=True)
+    assert verify(case.root).state == "extract.interrupted"
+    assert not case.runs("extract")
+    attempt(stop=False)
+    assert case.read(Measurement, "measurements") == [FIGURE]
+    assert verify(case.root).state == "extract.finished"
+
+
+def test_killed_stage_is_reported_and_can_be_resumed(case: Case) -> None:
+    case.note("extract.started", {})
+    stray = case.root / "faces/t0001/f000001.original.png"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"pixels")
+    (stray.parent / ".tmp-abc").write_bytes(b"half")
+    case.close()
+    with pytest.raises(CaseProblemsError, match="extra file"):
+        verify(case.root)
+    with Case.open(case.root) as again:
+        finished(again)
+    verify(case.root)
+
+
+def test_open_refuses_a_changed_case(case: Case) -> None:
+    finished(case).close()
+    (case.root / "records/measurements.jsonl").write_text("{}\n")
+    with pytest.raises(IntegrityError, match="does not verify"):
+        Case.open(case.root)
+
+
+def test_only_one_process_works_on_a_case(case: Case) -> None:
+    with pytest.raises(UsageError, match="another process"):
+        Case.open(case.root)
+    case.close()
+    Case.open(case.root).close()
+
+
+def test_create_refuses_a_used_folder(tmp_path: Path, case: Case) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/file").touch()
+    profile = load_profile("standard")
+    with pytest.raises(UsageError, match="not an empty folder"):
+        Case.create(tmp_path / "used", info(profile), profile, {})
+
+
+def test_full_disk_is_a_resource_error_and_loses_nothing(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished(case)
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match="No space left on device; free some space"):
+        case.write("faces/t0002/f000001.original.png", b"more")
+    monkeypatch.undo()
+    case.close()
+    verify(case.root)
+    assert not list(case.root.rglob(".tmp-*"))
+
+
+def test_a_stage_that_fails_on_a_full_disk_keeps_the_error(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, budget = os.fsync, [4]
+
+    def filling(handle: int) -> None:
+        budget[0] -= 1
+        if budget[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", filling)
+    with pytest.raises(ResourceError, match="No space"), case.stage("extract", {}, {}) as run:
+        for number in range(9):
+            run.write(f"faces/t0001/f{number:06d}.original.png", b"pixels")
+    monkeypatch.undo()
+    case.close()
+    with Case.open(case.root) as again, again.stage("extract", {}, {}) as run:
+        for number in range(9):
+            run.write(f"faces/t0001/f{number:06d}.original.png", b"pixels")
+    verify(case.root)
+
+
+def test_reading_what_no_stage_wrote_says_which(case: Case) -> None:
+    with pytest.raises(UsageError, match="measurements"):
+        case.read(Measurement, "measurements")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_folder_is_a_resource_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    profile = load_profile("standard")
+    with pytest.raises(ResourceError, match="choose another --case"):
+        Case.create(tmp_path / "case", info(profile), profile, {})

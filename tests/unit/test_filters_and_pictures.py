@@ -1,0 +1,99 @@
+"""Filters do what their papers say; pictures round-trip; labels never touch the picture."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from facerecon.errors import EvidenceError
+from facerecon.filters.denoise import non_local_means
+from facerecon.filters.scaling import enlarge, reduce_by
+from facerecon.filters.tone import gamma
+from facerecon.pictures import decode_picture, encode_png, with_label
+
+
+@pytest.fixture(scope="module")
+def portrait() -> np.ndarray:
+    return data.astronaut()[40:200, 150:310]
+
+
+def test_gamma_is_the_power_law(portrait: np.ndarray) -> None:
+    assert np.array_equal(gamma(portrait, 1), portrait)
+    expected = np.rint(255 * (portrait / 255.0) ** 0.5)
+    assert np.abs(gamma(portrait, 2) - expected).max() <= 1
+    with pytest.raises(ValueError, match="above 0"):
+        gamma(portrait, 0)
+
+
+def test_non_local_means_removes_noise_and_keeps_edges(portrait: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    noisy = np.clip(portrait + rng.normal(0, 20, portrait.shape), 0, 255).astype(np.uint8)
+    cleaned = non_local_means(noisy, 12, 12)
+
+    def error(pixels: np.ndarray) -> float:
+        return float(((pixels.astype(float) - portrait) ** 2).mean())
+
+    assert error(cleaned) < 0.5 * error(noisy)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bicubic", "lanczos"])
+def test_enlarging_then_reducing_comes_back(method: str, portrait: np.ndarray) -> None:
+    large = enlarge(portrait, 4, method)  # type: ignore[arg-type]
+    assert large.shape == (640, 640, 3)
+    assert np.abs(reduce_by(large, 4).astype(int) - portrait).mean() < 2.5
+    assert np.array_equal(enlarge(portrait, 1, method), portrait)  # type: ignore[arg-type]
+
+
+def test_nearest_repeats_pixels(portrait: np.ndarray) -> None:
+    assert np.array_equal(enlarge(portrait, 3, "nearest"), portrait.repeat(3, 0).repeat(3, 1))
+
+
+def test_png_round_trips_with_its_words_and_without_a_clock(portrait: np.ndarray) -> None:
+    one = encode_png(portrait, {"Title": "ORIGINAL", "Détail": "中文"})
+    assert np.array_equal(decode_picture(one, "x"), portrait)
+    assert Image.open(io.BytesIO(one)).text == {"Title": "ORIGINAL", "Détail": "中文"}  # type: ignore[attr-defined]
+    assert encode_png(portrait, {"Title": "ORIGINAL", "Détail": "中文"}) == one
+
+
+@pytest.mark.parametrize("width", [12, 60, 160])
+def test_label_stands_below_the_picture_and_changes_no_pixel_of_it(width: int, portrait: np.ndarray) -> None:
+    narrow = portrait[:, :width]
+    labelled = with_label(narrow, ("RESTORED by x: not original pixels", "investigative aid"))
+    assert np.array_equal(labelled[: narrow.shape[0]], narrow)
+    assert labelled.shape[1] == width
+    assert labelled.shape[0] > narrow.shape[0]
+    assert labelled[narrow.shape[0] :].max() > 150
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def test_exif_rotation_grey_depth_and_transparency(portrait: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = decode_picture(encoded(Image.fromarray(portrait[:80]), "PNG", exif=exif), "x")
+    assert np.array_equal(turned, np.rot90(portrait[:80], -1))
+    grey16 = (np.linspace(0, 65535, 256).reshape(16, 16)).astype(np.uint16)
+    levels = decode_picture(encoded(Image.fromarray(grey16), "PNG"), "x")
+    assert (levels[0, 0, 0], levels[-1, -1, 0]) == (0, 255)
+    clear = np.dstack([portrait, np.zeros(portrait.shape[:2], np.uint8)])
+    assert decode_picture(encoded(Image.fromarray(clear), "PNG"), "x").max() == 0
+
+
+@pytest.mark.parametrize("data_", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+def test_what_is_no_picture_is_an_evidence_error(data_: bytes) -> None:
+    with pytest.raises(EvidenceError, match=r"clip.jpg is not a readable picture"):
+        decode_picture(data_, "clip.jpg")
+
+
+def test_truncated_picture_is_refused(portrait: np.ndarray) -> None:
+    data_ = encoded(Image.fromarray(portrait), "JPEG")
+    with pytest.raises(EvidenceError):
+        decode_picture(data_[: len(data_) // 2], "cut.jpg")

@@ -1,0 +1,105 @@
+"""Profiles: shipped ones are valid, complete and explained; wrong keys are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facerecon.errors import ProfileError
+from facerecon.profiles import Profile, load_profile, shipped_profiles, validate
+
+NAMES = sorted(shipped_profiles())
+
+
+def test_the_promised_profiles_are_shipped() -> None:
+    assert {"standard", "fast", "lowlight", "evidential"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_profile_is_valid_named_after_its_file_and_commented(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert sum("#" in line for line in shipped_profiles()[name].read_text().splitlines()) >= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resolved_profile_loads_to_an_equal_one(name: str, tmp_path: Path) -> None:
+    profile = load_profile(name)
+    path = tmp_path / "resolved.yaml"
+    path.write_text(profile.to_yaml())
+    assert load_profile(str(path)) == profile
+    assert load_profile(str(path)).digest == profile.digest
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("detect.min_scor=0.7", "detect.min_scor: unknown key"),
+        ("detect.min_score=7", "detect.min_score"),
+        ("extract.sample=sometimes", "extract.sample"),
+        ("extract.sample={every: 1.5}", "extract.sample: 'every' needs a whole number"),
+        ("extract.sample=every", "extract.sample: 'every' needs a number"),
+        ("enhance.steps=[]", "enhance.steps"),
+        ("enhance.steps.0.model=[1]", "enhance.steps"),
+        ("nothing.at.all=1", "nothing: unknown key"),
+        ("detect", "write it as key=value"),
+        ("name=../../x", "name"),
+    ],
+)
+def test_wrong_override_names_the_key(override: str, key: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        load_profile("standard", (override,))
+    assert key in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_override_takes_effect_and_changes_the_digest() -> None:
+    changed = load_profile("standard", ("extract.sample={fps: 2}", "enhance.steps.0.tile_px=128"))
+    assert (changed.extract.sample.mode, changed.extract.sample.value) == ("fps", 2)
+    assert changed.enhance.steps[0].tile_px == 128  # type: ignore[union-attr]
+    assert changed.digest != load_profile("standard").digest
+
+
+def test_unknown_profile_lists_the_known_ones() -> None:
+    with pytest.raises(ProfileError, match=r"no profile 'nigth'.*lowlight"):
+        load_profile("nigth")
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "{", "name: [", "\x00"])
+def test_file_that_is_no_mapping_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(ProfileError) as caught:
+        load_profile(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_evidential_profile_can_hold_no_learned_model() -> None:
+    with pytest.raises(ProfileError, match="no learned image model"):
+        load_profile("evidential", ("enhance.steps=[{kind: restore}]",))
+    with pytest.raises(ProfileError, match="evidential: true"):
+        load_profile("evidential", ("evidential=false", "recognize.compare_restored=true"))
+    with pytest.raises(ProfileError, match="compare_restored"):
+        load_profile("evidential", ("recognize.compare_restored=true",))
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+                    max_leaves=8))
+def test_arbitrary_data_is_a_profile_or_an_error(data: object) -> None:
+    try:
+        assert isinstance(validate(data, "x"), Profile)
+    except ProfileError as error:
+        assert "profile x" in str(error)
+
+
+def test_yaml_tags_run_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(ProfileError):
+        load_profile(str(path))
+    assert yaml.safe_load("1") == 1
