@@ -123,8 +123,9 @@ def refusal(detections: Sequence[Detection], quality: FaceQuality | None, settin
     if quality.detector_score < settings.gallery_min_score:
         limit = settings.gallery_min_score
         return f"the face is uncertain: detector score {quality.detector_score:.2f} under {limit:g}"
-    if quality.inter_eye_px < settings.gallery_min_inter_eye_px:
-        return (f"the face is too small: {quality.inter_eye_px:.0f} px between the eyes, "
+    size = detections[0].frontal_inter_eye_px
+    if size < settings.gallery_min_inter_eye_px:
+        return (f"the face is too small: {size:.0f} px between the eyes (as seen from the front), "
                 f"{settings.gallery_min_inter_eye_px:g} needed")
     if quality.score < settings.gallery_min_quality:
         return f"quality {quality.score:.2f} is under {settings.gallery_min_quality:g}"

@@ -22,11 +22,12 @@ Mask = npt.NDArray[np.bool_]
 # noise exceeds 6 once in 5e8 cells, an hour of 1080p video).
 _NOISE_SIGMAS = 6.0
 _MAD_TO_SIGMA = 1.4826
-# A burned-in clock: cells near the upper or lower border that changed in about six of the last seven seconds.
+# A burned-in clock: cells near the upper or lower border that changed in most of the last seconds (known after four).
 _BORDER_SHARE = 0.12
-_CLOCK_MEMORY = 0.75
-_CLOCK_SCORE = 0.75
-_CLOCK_TEXT_CELLS = np.ones((3, 9), np.uint8)
+_CLOCK_MEMORY = 0.8
+_CLOCK_SCORE = 0.5
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+_CLOCK_TEXT_CELLS = np.ones((3, 7), np.uint8)
 
 
 class MotionGate:
@@ -36,7 +37,7 @@ class MotionGate:
     differs by more than `threshold_levels` and by more than the sensor noise explains. A slow drift adds up, because
     the reference is the last frame let through. Every `refresh_s` a frame passes anyway, so that a person who stands
     still is seen again. Cells of a running clock (at the upper or lower border, changing second after second) are
-    ignored once they are known, after some seconds; what moves elsewhere is not affected.
+    ignored once they are known, after four seconds; what moves elsewhere is not affected.
     """
 
     def __init__(self, settings: Motion) -> None:
@@ -70,7 +71,7 @@ class MotionGate:
 
 
 def cell_means(pixels: RGB, cell_px: int) -> Cells:
-    """Return the mean grey level of each cell, float32, shape (rows, columns), without the partial cells at the edge."""
+    """Return the mean grey level of each cell, float32, shape (rows, columns), without partial cells at the edge."""
     height, width = pixels.shape[:2]
     rows, columns = max(1, height // cell_px), max(1, width // cell_px)
     grey = cv2.cvtColor(pixels[: rows * cell_px, : columns * cell_px], cv2.COLOR_RGB2GRAY)
@@ -106,7 +107,7 @@ class _ClockText:
             self._seen = np.zeros(strip.shape, dtype=np.bool_)
             self._score = np.zeros(strip.shape, dtype=np.float32)
         else:
-            self._seen |= np.abs(strip - self._previous) > threshold_levels
+            self._seen |= changed(strip, self._previous, threshold_levels)
         self._previous = strip
         second = int(now)
         if second != self._second:
@@ -117,7 +118,9 @@ class _ClockText:
     def _learn(self, shape: tuple[int, ...], border: int) -> None:
         if self._score is None or self._seen is None:
             return
-        self._score = self._score * _CLOCK_MEMORY + self._seen * np.float32(1 - _CLOCK_MEMORY)
+        # One digit spreads over some cells, not all of which change with every digit: neighbours count together.
+        touched = cv2.dilate(self._seen.astype(np.float32), _NEIGHBOURS)
+        self._score = self._score * _CLOCK_MEMORY + touched * np.float32(1 - _CLOCK_MEMORY)
         self._seen = np.zeros_like(self._seen)
         known = self._score > _CLOCK_SCORE
         if not known.any():

@@ -150,8 +150,9 @@ class Recognize(Section):
     threshold: Annotated[float, Field(ge=-1, le=1)] = 0.4
     top: Annotated[int, Field(ge=1, le=1000)] = 5
     min_inter_eye_px: Annotated[float, Field(ge=2)] = 8.0
+    min_quality: Annotated[float, Field(ge=0, le=1)] = 0.35
     compare_restored: bool = True
-    gallery_min_inter_eye_px: Annotated[float, Field(ge=2)] = 24.0
+    gallery_min_inter_eye_px: Annotated[float, Field(ge=2)] = 20.0
     gallery_min_quality: Annotated[float, Field(ge=0, le=1)] = 0.25
     gallery_min_score: Annotated[float, Field(gt=0, lt=1)] = 0.9
 

@@ -154,6 +154,16 @@ class Detection(Record):
         (ax, ay), (bx, by) = self.landmarks[0], self.landmarks[1]
         return float(np.hypot(bx - ax, by - ay))
 
+    @property
+    def frontal_inter_eye_px(self) -> float:
+        """The distance between the eyes that this face would show from the front: what size limits are about.
+
+        A turned head brings the eyes together, but not eyes and mouth; their distance is 1.043 eye distances in the
+        mean FFHQ face.
+        """
+        eyes, mouth = np.mean(self.landmarks[:2], axis=0), np.mean(self.landmarks[3:], axis=0)
+        return max(self.inter_eye_px, float(np.hypot(*(mouth - eyes))) / 1.043)
+
 
 class FaceQuality(Record):
     """Quality of one face in one frame; `score` in 0..1 combines the rest (see facerecon.faces.quality)."""

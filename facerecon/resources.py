@@ -1,4 +1,4 @@
-"""Where things lie: the profiles and registry that ship with the tool, and the user's weights cache. Never downloads."""
+"""Where things lie: the profiles and registry that ship with the tool, and the user's weights cache. No network."""
 
 from __future__ import annotations
 

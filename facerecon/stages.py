@@ -1,4 +1,4 @@
-"""What the pipeline asks of an engine, as Protocols: batch in, same-length batch out, raise on failure. No torch here."""
+"""What the pipeline asks of an engine, as Protocols: batch in, same-length batch out, raise on failure. No torch."""
 
 from __future__ import annotations
 

@@ -101,10 +101,8 @@ def build_network(item: Entry) -> nn.Module:
         ResourceError: the weights are not here.
         IntegrityError: they are not the pinned ones.
     """
-    compat.install()
-    from basicsr.archs.rrdbnet_arch import RRDBNet
-
-    network: nn.Module = RRDBNet(3, 3, scale=_scale(item), num_feat=64, num_block=23, num_grow_ch=32)
+    network_class = compat.network_class("basicsr.archs.rrdbnet_arch", "RRDBNet")
+    network = network_class(3, 3, scale=_scale(item), num_feat=64, num_block=23, num_grow_ch=32)
     load_into(network, item)
     return network.to(memory_format=torch.channels_last)
 

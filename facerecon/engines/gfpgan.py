@@ -88,7 +88,8 @@ class GfpganRestorer:
 
     def _run(self, squares: torch.Tensor, precision: Precision) -> torch.Tensor:
         """Run the network on pictures in 0..1, with its stored noise: equal input gives equal output (R12)."""
-        inputs = squares.to(self._device, memory_format=torch.channels_last).sub(0.5).div(0.5)
+        # Not channels-last: the network reshapes with `view`, which wants the plain layout.
+        inputs = squares.to(self._device).sub(0.5).div(0.5)
         with torch.autocast(self._device.type, DTYPES[precision], enabled=precision != "fp32"):
             output: torch.Tensor = self._network(inputs, return_rgb=False, randomize_noise=False)[0]
         return output.float().add(1).div(2)
@@ -103,18 +104,15 @@ def build_network(item: Entry) -> nn.Module:
     """
     network = empty_network()
     load_into(network, item)
-    return network.to(memory_format=torch.channels_last)
+    return network
 
 
 def empty_network() -> nn.Module:
     """Return the network without its weights."""
-    compat.install()
-    from gfpgan.archs.gfpganv1_clean_arch import GFPGANv1Clean
-
-    network: nn.Module = GFPGANv1Clean(
+    network_class = compat.network_class("gfpgan.archs.gfpganv1_clean_arch", "GFPGANv1Clean")
+    return network_class(
         out_size=SIDE_PX, num_style_feat=512, channel_multiplier=2, fix_decoder=False, num_mlp=8, input_is_latent=True,
         different_w=True, narrow=1, sft_half=True)
-    return network
 
 
 def paste(crop: RGB, square: RGB, to_square: Affine, scale: int, blend: float) -> RGB:

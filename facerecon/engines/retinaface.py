@@ -92,13 +92,11 @@ class RetinaFaceDetector:
 
 
 def _build(item: Entry, device: torch.device) -> nn.Module:
-    compat.install()
-    from facexlib.detection.retinaface import RetinaFace
-
+    network_class = compat.network_class("facexlib.detection.retinaface", "RetinaFace")
     with warnings.catch_warnings():
         # facexlib asks torchvision for a ResNet in a way that is deprecated; no weights are involved.
         warnings.simplefilter("ignore", UserWarning)
-        network: nn.Module = RetinaFace(ARCHITECTURES[item.architecture], device=torch.device("cpu"))
+        network = network_class(ARCHITECTURES[item.architecture], device=torch.device("cpu"))
     load_into(network, item)
     _fold_norms(network)
     return network.to(memory_format=torch.channels_last).to(device)

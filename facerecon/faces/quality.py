@@ -4,7 +4,7 @@ The components are those of ISO/IEC 29794-5 (face image quality) that pixels and
 0..1, and the score is their weighted geometric mean, so one bad component cannot hide behind the others:
 
     component   weight  0 at            1 at
-    size        0.35    0 px            40 px between the eyes
+    size        0.35    0 px            40 px between the eyes, as seen from the front
     sharpness   0.20    0.10            0.35 (see `sharpness`)
     pose        0.20    60 degrees      frontal (yaw and pitch)
     exposure    0.10    mean luma 8, 252 mean luma 55 to 200; times the share of unclipped pixels
@@ -45,7 +45,7 @@ def assess(pixels: RGB, detection: Detection) -> FaceQuality:
     yaw, pitch, roll = pose_degrees(detection.landmarks)
     sharp = sharpness(pixels, detection.box)
     parts = {
-        "size": detection.inter_eye_px / 40,
+        "size": detection.frontal_inter_eye_px / 40,
         "sharpness": (sharp - 0.10) / 0.25,
         "pose": (1 - abs(yaw) / 60) * (1 - abs(pitch) / 60),
         "exposure": min((brightness - 8) / 47, (252 - brightness) / 52) * (1 - clipped),

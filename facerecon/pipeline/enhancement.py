@@ -109,13 +109,13 @@ class _Enhancement:
         self.context.listener.finished("enhance")
 
     def _one(self, record: ChipRecord) -> None:
-        refusal = _refusal(record, self.settings)
-        if refusal is not None:
-            self.account.skip(record.id, *refusal)
+        steps = steps_for(record, self.settings)
+        if isinstance(steps, Refusal):
+            self.account.skip(record.id, steps.reason, steps.detail)
             return
         chip = load_chip(self.run.case, record)
         try:
-            applied = apply_steps(chip, self.settings.steps, self.restorers, self.watch)
+            applied = apply_steps(chip, steps, self.restorers, self.watch)
         except RestorationError as error:
             self.account.fail(record.id, "restoration-failed", str(error))
             self.context.listener.noted(f"{record.id}: restoration failed: {error}")
@@ -142,19 +142,29 @@ class _Enhancement:
         )
 
 
-def _refusal(record: ChipRecord, settings: Enhance) -> tuple[str, str] | None:
-    eyes, (width, height) = record.quality.inter_eye_px, record.size
+@dataclass(frozen=True)
+class Refusal:
+    """Why a best shot is not enhanced."""
+
+    reason: str
+    detail: str
+
+
+def steps_for(record: ChipRecord, settings: Enhance) -> tuple[Step, ...] | Refusal:
+    """Return the profile's steps for one best shot: none below the minimum size, no enlargement above the maximum."""
+    eyes, (width, height) = record.detection.frontal_inter_eye_px, record.size
     if eyes < settings.min_inter_eye_px:
-        return ("below-minimum-size", f"{eyes:.1f} px between the eyes, the profile needs "
-                                      f"{settings.min_inter_eye_px:g}: a restoration would be invention")
-    if max(width, height) > settings.max_crop_px:
-        return ("large-enough", f"{width}x{height} px; the profile enlarges up to {settings.max_crop_px} px")
-    return None
+        return Refusal("below-minimum-size", f"{eyes:.1f} px between the eyes, the profile needs "
+                                             f"{settings.min_inter_eye_px:g}: a restoration would be invention")
+    if max(width, height) <= settings.max_crop_px:
+        return settings.steps
+    kept = tuple(step for step in settings.steps if not isinstance(step, (RestoreStep, ResizeStep)))
+    return kept or Refusal("large-enough", f"{width}x{height} px; the profile enlarges up to {settings.max_crop_px} px")
 
 
 @dataclass(frozen=True, eq=False)
 class Applied:
-    """The outcome of a profile's steps on one chip. `downscale_psnr_db` is that of the learned step, if there is one."""
+    """The outcome of a profile's steps on one chip. `downscale_psnr_db` is that of the learned step, if any."""
 
     face: RestoredFace
     tile_plan: str

@@ -185,7 +185,7 @@ class _Extraction:
         person.first = person.first or frame.timestamp
         person.last = frame.timestamp
         person.detections += 1
-        if quality.inter_eye_px < self.profile.shots.min_inter_eye_px:
+        if detection.frontal_inter_eye_px < self.profile.shots.min_inter_eye_px:
             person.too_small += 1
         elif person.shots.wants(quality, frame.timestamp.seconds):
             person.shots.add(cut_chip(frame, "", detection, quality, self.profile.shots.margin))

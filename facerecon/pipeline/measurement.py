@@ -1,4 +1,4 @@
-"""Figures against a known truth: PSNR and SSIM of what a case shows. For the demo and for regressions; never for evidence.
+"""Figures against a known truth: PSNR and SSIM of what a case shows. For the demo and regressions, never evidence.
 
 Every variant is first fitted to the truth by one gain and one offset (least squares over all channels), because how
 bright a picture is shown is not what these figures are about. The same is done to all variants, so they compare.

@@ -179,10 +179,15 @@ class _Recognition:
                 return
 
     def _usable(self, chip: ChipRecord) -> bool:
-        if chip.quality.inter_eye_px >= self.settings.min_inter_eye_px:
+        size, quality = chip.detection.frontal_inter_eye_px, chip.quality.score
+        if size < self.settings.min_inter_eye_px:
+            self.faces.skip(chip.id, "below-minimum-size", f"{size:.1f} px between the eyes, "
+                                                           f"{self.settings.min_inter_eye_px:g} needed to compare")
+        elif quality < self.settings.min_quality:
+            self.faces.skip(chip.id, "below-minimum-quality", f"quality {quality:.2f}, {self.settings.min_quality:g} "
+                                                              "needed to compare")
+        else:
             return True
-        self.faces.skip(chip.id, "below-minimum-size", f"{chip.quality.inter_eye_px:.1f} px between the eyes, "
-                                                       f"{self.settings.min_inter_eye_px:g} needed to compare")
         return False
 
     def _embed(self, chips: list[ChipRecord]) -> list[Embedding]:

@@ -1,4 +1,4 @@
-"""What the stages of a case found, as the JSON documents that scripts rely on (schema 1). Reads the case, nothing else."""
+"""What the stages of a case found, as the JSON documents that scripts rely on (schema 1). Only reads the case."""
 
 from __future__ import annotations
 

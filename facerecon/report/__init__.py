@@ -1,1 +1,1 @@
-"""The evidence report: one content, rendered to a self-contained HTML page and to PDF/A. Reads records, writes nothing."""
+"""The evidence report: one content, drawn as a self-contained HTML page and as PDF/A. Reads records, writes nothing."""

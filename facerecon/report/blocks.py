@@ -1,4 +1,4 @@
-"""The parts a report is put together from: sections of blocks, all words and figures final. Owns no wording and no markup.
+"""The parts of a report: sections of blocks, all words and figures final. Owns no wording and no markup.
 
 Both renderers draw these and nothing else, so the HTML and the PDF of a case cannot say different things.
 """

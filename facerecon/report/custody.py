@@ -42,8 +42,10 @@ def _probe_table(report: CaseReport) -> Iterator[Block]:
         return
     columns = (Column("Field", weight=1), Column("Value", weight=1.6))
     rows = tuple((Cell(key), Cell(text)) for key, text in pairs[:_PROBE_FACTS])
-    more = f" The first {_PROBE_FACTS} of {integer(len(pairs))} fields; all are in the appendix." if len(pairs) > len(rows) else ""
-    yield Table(f"What the source says of itself, as read by the tool.{more}", columns, rows)
+    caption = "What the source says of itself, as read by the tool."
+    if len(pairs) > len(rows):
+        caption += f" The first {len(rows)} of {integer(len(pairs))} fields; all are in the appendix."
+    yield Table(caption, columns, rows)
 
 
 # --- integrity --------------------------------------------------------------------------------------------------------
@@ -92,9 +94,12 @@ def _ledger_table(ledger: tuple[LedgerEntry, ...]) -> Table:
 
 def profile_appendix(report: CaseReport) -> Section:
     """Return the profile in effect, in full."""
-    return Section("profile", "Profile in effect", (
-        Facts((Fact("Profile", shown(report.info.profile_name)), Fact("Digest", report.info.profile_sha256, mono=True))),
-        Raw("profile.yaml", shown_lines(report.profile_yaml))), appendix=True)
+    facts = Facts((
+        Fact("Profile", shown(report.info.profile_name)),
+        Fact("Profile SHA-256", report.info.profile_sha256, mono=True),
+    ))
+    text = Raw("profile.yaml", shown_lines(report.profile_yaml))
+    return Section("profile", "Profile in effect", (facts, text), appendix=True)
 
 
 def probe_appendix(report: CaseReport) -> Section:
@@ -124,7 +129,8 @@ def pictures_appendix(pictures: tuple[Picture, ...]) -> tuple[Section, ...]:
     """Return every picture of the report with its digest, or nothing when there is none."""
     if not pictures:
         return ()
-    columns = (Column("File in the case", weight=2.6), Column("Size", weight=1.3), Column("SHA-256", weight=4.4, mono=True))
+    columns = (Column("File in the case", weight=2.6), Column("Size", weight=1.3),
+               Column("SHA-256", weight=4.6, mono=True))
     rows = tuple((Cell(shown(picture.path)), Cell(pixels(picture.width_px, picture.height_px)), Cell(picture.sha256))
                  for picture in pictures)
     return (Section("pictures", "Pictures in this report", (

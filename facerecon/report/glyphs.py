@@ -30,7 +30,7 @@ FBAA-FBAD FBE8-FBE9 FBFC-FBFF FE70-FE74 FE76-FEFC
 """
 _RANGES = sorted((int(first, 16), int(last, 16)) for first, last in (pair.split("-") for pair in _COVERED.split()))
 _STARTS = [first for first, _ in _RANGES]
-_ALWAYS = frozenset("\n") | {chr(code) for code in (*range(0x20, 0x7F), *range(0xA0, 0x100))} | frozenset("–…×−’“”\u202f")
+_ALWAYS = frozenset("\n–…×−’“”\u202f") | {chr(code) for code in (*range(0x20, 0x7F), *range(0xA0, 0x100))}
 _ZERO_WIDTH_SPACE = "\u200b"
 _LONG_WORD = re.compile(r"[^\s/-]{18,}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -1,4 +1,4 @@
-"""Draws a report as one self-contained HTML page: no script, no remote asset, pictures as data URIs. Owns no wording."""
+"""Draws a report as one self-contained HTML page: no script, no remote asset, pictures as data URIs. Owns no words."""
 
 from __future__ import annotations
 

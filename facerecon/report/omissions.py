@@ -31,7 +31,7 @@ def _sentence(skipped: tuple[Skipped, ...]) -> str:
     left_out = sum(item.count for item in skipped if item.outcome == "skipped")
     failed = sum(item.count for item in skipped if item.outcome == "failed")
     return (f"{plural(left_out, 'item was', 'items were')} skipped on purpose, by rule; "
-            f"{plural(failed, 'item', 'items')} failed. Every one is listed with its reason in the records of the case.")
+            f"{plural(failed, 'item')} failed. Every one is in the records of the case, with its reason.")
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -88,8 +88,8 @@ def _omission_table(skipped: tuple[Skipped, ...]) -> Table:
 
 def _group_row(stage: str, kind: str, outcome: str, reason: str, group: _Group) -> tuple[Cell, ...]:
     details = f" ({_listed(group.details)})" if group.details else ""
-    return (Cell(shown(stage)), Cell(kind), Cell(outcome, strong=outcome == "failed"), Cell(f"{shown(reason)}{details}"),
-            Cell(integer(group.count)), Cell(_listed(group.subjects)))
+    return (Cell(shown(stage)), Cell(kind), Cell(outcome, strong=outcome == "failed"),
+            Cell(f"{shown(reason)}{details}"), Cell(integer(group.count)), Cell(_listed(group.subjects)))
 
 
 def _listed(texts: list[str]) -> str:

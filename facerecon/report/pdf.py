@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime, timezone
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typst
 
@@ -24,7 +24,7 @@ from facerecon.report.glyphs import covered, printable
 from facerecon.report.sections import document
 
 # Level a of PDF/A is level b with tags; PDF/UA makes them usable. Nothing is attached, so part 2 is enough.
-STANDARDS = ["a-2a", "ua-1"]
+STANDARDS: list[Literal["a-2a", "ua-1"]] = ["a-2a", "ua-1"]
 
 
 def render_pdf(report: CaseReport) -> bytes:
@@ -52,9 +52,8 @@ def _compile(content: Document, strict: bool) -> bytes:
         (folder / "report.json").write_text(json.dumps(_data(content, strict)), encoding="utf-8")
         template = folder / "report.typ"
         template.write_bytes(files("facerecon.report").joinpath("templates/report.typ").read_bytes())
-        made: bytes = typst.compile(template, root=folder, format="pdf", ignore_system_fonts=True,
-                                    pdf_standards=STANDARDS, timestamp=_date(content))
-        return made
+        return typst.compile(template, root=folder, format="pdf", ignore_system_fonts=True,
+                             pdf_standards=[*STANDARDS], timestamp=_date(content))
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -120,6 +119,7 @@ def _characters(anything: Any) -> set[str]:
 
 def _date(content: Document) -> datetime:
     try:
-        return datetime.fromisoformat(content.date_utc.replace("Z", "+00:00")).astimezone(timezone.utc).replace(microsecond=0)
+        date = datetime.fromisoformat(content.date_utc.replace("Z", "+00:00"))
+        return date.astimezone(timezone.utc).replace(microsecond=0)
     except ValueError:
         return datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -1,4 +1,4 @@
-"""The processing record: per stage its parameters, steps, models, software and durations (R09, R10). Owns its tables."""
+"""The processing record: each stage's parameters, steps, models, software and durations (R09, R10). Owns its tables."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def _parameters(history: StageHistory) -> Iterator[Table]:
     pairs = [pair for pair in flat(mapping(history.details.get("parameters"))) if ".steps." not in pair[0]]
     if pairs:
         columns = (Column("Parameter", weight=1), Column("Value", weight=1.4))
-        yield Table(f"Parameters of stage {history.name}.", columns, tuple((Cell(key), Cell(text)) for key, text in pairs))
+        rows = tuple((Cell(key), Cell(text)) for key, text in pairs)
+        yield Table(f"Parameters of stage {history.name}.", columns, rows)
 
 
 def _steps(history: StageHistory, restored: tuple[RestoredRecord, ...]) -> Iterator[Table]:

@@ -184,7 +184,8 @@ def _contact(sources: _Sources, view: TrackView) -> Card:
     if best is None:
         return Card(shown(view.track.id), pictures, (*lines, "not compared"), target=view.section_id)
     if not best.above_threshold:
-        lines += [f"No candidate above the threshold {similarity(best.threshold)}", f"strongest similarity {similarity(best.similarity)}"]
+        lines += [f"No candidate above the threshold {similarity(best.threshold)}",
+                  f"strongest similarity {similarity(best.similarity)}"]
         return Card(shown(view.track.id), pictures, tuple(lines), target=view.section_id)
     lines += [similarity_words(best)]
     name = f"Candidate: {shown(best.identity)}"
@@ -216,7 +217,8 @@ def _timeline(sources: _Sources) -> tuple[Section, ...]:
     report = sources.report
     axis = "Axis: number of the picture in the source." if sources.clock.ordered else (
         "Axis: time from the start of the stream, h:mm:ss, from the container's time stamps.")
-    figures = tuple(Timelines(part, f"{part.title}. Bar: first to last detection. Ticks: detections. Dots: best shots. {axis}")
+    marks = f"Bar: first to last detection. Ticks: detections. Dots: best shots. {axis}"
+    figures = tuple(Timelines(part, f"{part.title}. {marks}")
                     for part in timelines(report, sources.clock, _TIMELINE_ROWS))
     source = f"{shown(report.info.source.name)}, {size(report.info.source.size_bytes)}"
     return (Section("timeline", "Timeline", (Facts((Fact("Source", source),)), *figures, _track_table(sources))),)

@@ -120,8 +120,8 @@ def _axis(start: float, end: float, ordered: bool) -> tuple[tuple[float, str], .
     step = next((step for step in steps if span / step <= _MOST_TICKS - 1), steps[-1] * math.ceil(span / steps[-1] / 5))
     first = math.ceil(start / step - 1e-9)
     last = math.floor(end / step + 1e-9)
-    marks = [start, *(n * step for n in range(first, last + 1))] if ordered else [n * step for n in range(first, last + 1)]
-    unique = sorted({round(mark, 3) for mark in marks})
+    marks = [n * step for n in range(first, last + 1)]
+    unique = sorted({round(mark, 3) for mark in ([start, *marks] if ordered else marks)})
     return tuple((_percent(mark, start, end), _axis_label(mark, step, ordered)) for mark in unique)
 
 

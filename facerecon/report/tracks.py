@@ -83,7 +83,8 @@ def _view(
         raise IntegrityError(f"track {track.id} names the best shot {missing[0]}, which the case lacks")
     shots = tuple(_shot(chips[shot], report, album, clock) for shot in track.best)
     candidates = tuple(line for line in report.candidates if line.track == track.id)
-    fused = next((vector for vector in report.embeddings if (vector.track, vector.variant) == (track.id, "fused")), None)
+    fused = next((vector for vector in report.embeddings
+                  if (vector.track, vector.variant) == (track.id, "fused")), None)
     return TrackView(track, shots, candidates, gallery, fused, drift_of(track.id, report.embeddings))
 
 
@@ -99,7 +100,9 @@ def _gallery_pictures(report: CaseReport, album: Album) -> dict[str, Picture]:
     wanted = {line.gallery_file for line in report.candidates if line.primary}
     found = {}
     for record in report.gallery:
-        picture = album.gallery(record, f"Gallery picture of {shown(record.identity)}") if record.file in wanted else None
+        if record.file not in wanted:
+            continue
+        picture = album.gallery(record, f"Gallery picture of {shown(record.identity)}")
         if picture is not None:
             found[record.file] = picture
     return found
@@ -139,8 +142,8 @@ def _vectors(view: TrackView) -> Iterator[Block]:
     if view.fused is not None:
         rows.append(Fact("Fused from", _fusion(view.fused)))
     if view.drift is not None:
-        rows.append(Fact("Identity drift", f"{view.drift:.4f} (distance between the face vectors of the original and of "
-                                           "the restored picture)"))
+        rows.append(Fact("Identity drift", f"{view.drift:.4f} (distance between the face vectors of the original and "
+                                           "of the restored picture)"))
     if rows:
         yield Facts(tuple(rows))
 
@@ -190,10 +193,13 @@ def _restored_caption(record: RestoredRecord, figure: ComparisonFigure) -> str:
 def _other_shots(view: TrackView, clock: Clock) -> Iterator[Block]:
     others = [shot for shot in view.shots if not shot.restored]
     if others:
-        cards = tuple(Card(shown(shot.chip.frame), (shot.picture,), (clock.text(shot.chip.timestamp), pixels(*shot.chip.size)))
-                      for shot in others)
-        yield Cards("ORIGINAL pixels of the track's best shots that were not enhanced." if len(others) < len(view.shots)
-                    else "ORIGINAL pixels of the track's best shots.", cards)
+        rest = " that were not enhanced" if len(others) < len(view.shots) else ""
+        yield Cards(f"ORIGINAL pixels of the track's best shots{rest}.", tuple(_card(shot, clock) for shot in others))
+
+
+def _card(shot: Shot, clock: Clock) -> Card:
+    lines = (clock.text(shot.chip.timestamp), pixels(*shot.chip.size))
+    return Card(shown(shot.chip.frame), (shot.picture,), lines)
 
 
 # --- quality ----------------------------------------------------------------------------------------------------------

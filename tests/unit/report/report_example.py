@@ -6,6 +6,8 @@ import io
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,13 +54,21 @@ def stamp(seconds: float) -> Timestamp:
     return Timestamp(pts=round(Fraction(seconds) * 90_000), time_base=TIME_BASE)
 
 
+@lru_cache(maxsize=256)
 def face(width: int, height: int, mirrored: bool = False, gain: float = 1.0) -> RGB:
     """The astronaut's face at a size, darkened and made noisy like a camera at night."""
-    crop = Image.fromarray(data.astronaut()[20:210, 145:300])
+    crop = Image.fromarray(_astronaut()[20:210, 145:300])
     small = np.asarray(crop.resize((width, height), Image.Resampling.BOX)).astype(float)
     small = small[:, ::-1] if mirrored else small
     noise = np.random.default_rng(width * 7 + height).normal(0, 5, small.shape)
-    return np.clip(small * gain + noise, 0, 255).astype(np.uint8)
+    pixels = np.clip(small * gain + noise, 0, 255).astype(np.uint8)
+    pixels.setflags(write=False)
+    return pixels
+
+
+@lru_cache(maxsize=1)
+def _astronaut() -> RGB:
+    return data.astronaut()
 
 
 def quality(score: float, inter_eye: float) -> FaceQuality:
@@ -110,7 +120,8 @@ class Builder:
             id=f"{track}/{name}", track=track, frame=name, timestamp=stamp(index / 12.5), origin=(10, 10),
             size=(width, height), detection=detection(width, height), quality=quality(score, width * 0.36), path=path,
             file_sha256=sha256_bytes(self.files[path]), pixels_sha256=sha256_array(pixels),
-            to_aligned=((1, 0, 0), (0, 1, 0)), aligned_path=path.replace("original", "aligned"), aligned_sha256="0" * 64))
+            to_aligned=((1, 0, 0), (0, 1, 0)), aligned_path=path.replace("original", "aligned"),
+            aligned_sha256="0" * 64))
         return f"{track}/{name}"
 
     def _restore(self, chip: ChipRecord, learned: bool) -> None:
@@ -124,7 +135,8 @@ class Builder:
         self.files[path] = encode_png(with_label(large, words), {"Title": words[0]})
         self.restored.append(RestoredRecord(
             id=f"{chip.id}/{'restored' if learned else 'enhanced'}", track=chip.track, chip=chip.id, original=chip.path,
-            path=path, file_sha256=sha256_bytes(self.files[path]), content=(large.shape[1], large.shape[0]), scale=scale,
+            path=path, file_sha256=sha256_bytes(self.files[path]), content=(large.shape[1], large.shape[0]),
+            scale=scale,
             steps=tuple(steps(learned)), model=model, precision="fp32" if learned else None, learned=learned,
             tile_plan="1 tile", downscale_psnr_db=22.4 if learned else None,
             warnings=("reduced to its input's size it differs from the input: PSNR 22.4 dB, limit 24 dB",)
@@ -158,7 +170,8 @@ class Builder:
 
     def report(self, **changes: Any) -> CaseReport:
         report = CaseReport(
-            info=info(), probe=PROBE, profile_yaml=PROFILE, frames=tuple(self.frames), detections=tuple(self.detections),
+            info=info(), probe=PROBE, profile_yaml=PROFILE, frames=tuple(self.frames),
+            detections=tuple(self.detections),
             tracks=tuple(self.tracks), chips=tuple(self.chips), restored=tuple(self.restored),
             candidates=tuple(self.candidates), gallery=tuple(self.gallery), skipped=SKIPPED, measurements=MEASURED,
             ledger=LEDGER, ledger_head=LEDGER[-1].hash, picture=self.files.__getitem__,
@@ -233,10 +246,10 @@ def ledger(*lines: tuple[str, Mapping[str, Any]]) -> tuple[LedgerEntry, ...]:
     entries: list[LedgerEntry] = []
     for seq, (action, details) in enumerate(lines):
         inputs = {"source": SOURCE_SHA} if action in ("case.created", "extract.started") else {}
-        entry = LedgerEntry(seq=seq, utc=f"2024-05-02T08:{seq:02d}:00.000Z", action=action, details=details, inputs=inputs,
-                            outputs={}, prev=entries[-1].hash if entries else "0" * 64, hash="0" * 64)
+        entry = LedgerEntry(seq=seq, utc=f"2024-05-02T08:{seq:02d}:00.000Z", action=action, details=details,
+                            inputs=inputs, outputs={}, prev=entries[-1].hash if entries else "0" * 64, hash="0" * 64)
         entries.append(entry.model_copy(update={"hash": entry.computed_hash()}))
-    assert Ledger.parse(Ledger(tuple(entries)).to_bytes(), __import__("pathlib").Path("ledger.jsonl"))
+    assert Ledger.parse(Ledger(tuple(entries)).to_bytes(), Path("ledger.jsonl")).head == entries[-1].hash
     return tuple(entries)
 
 
@@ -246,10 +259,18 @@ LEDGER = ledger(*EXTRACT_LINES, ("enhance.started", {"run": 1}), ("enhance.finis
                 ("recognize.started", {"run": 1}), ("recognize.finished", RECOGNIZED))
 
 PROBE: Mapping[str, Any] = {
-    "container": {"format_from_header": "mov,mp4,m4a,3gp,3g2,mj2", "duration_s_from_header": 19.2, "bit_rate": 20089157},
+    "container": {"format_from_header": "mov,mp4,m4a,3gp,3g2,mj2", "duration_s_from_header": 19.2},
     "streams": [{"index": 0, "codec": "h264", "width_px": 640, "height_px": 480, "pixel_format": "yuv420p",
                  "frame_rate_from_header": "25/1", "frame_rate_measured": "12.5", "time_base": [1, 90000]}]}
-PROFILE = "schema: 1\nname: lowlight\ndescription: For night footage.\nenhance:\n  shots: 2\n  steps:\n  - kind: gamma\n    gamma: 1.6\n"
+PROFILE = """schema: 1
+name: lowlight
+description: For night footage.
+enhance:
+  shots: 2
+  steps:
+  - kind: gamma
+    gamma: 1.6
+"""
 SKIPPED = (
     Skipped(stage="extract", kind="frame", subject="f000003-f000044", reason="nothing-moved", count=42),
     Skipped(stage="extract", kind="frame", subject="f000120-f000135", reason="nothing-moved", count=16),
@@ -298,8 +319,8 @@ def hostile_case() -> CaseReport:
     build.compare(track, "fused", [0.71, 0.65, 0.55, 0.45, 0.35, 0.2])
     build.compare(track, "original", [0.61, 0.55, 0.45, 0.41, 0.25, 0.1])
     base = info(SCRIPT)
-    hostile = base.model_copy(update={"case_id": f"{TYPST} {SCRIPT}", "operator": CYRILLIC + " " + ARABIC, "purpose": LONG,
-                                      "profile_name": "</style><b>"})
+    hostile = base.model_copy(update={"case_id": f"{TYPST} {SCRIPT}", "operator": CYRILLIC + " " + ARABIC,
+                                      "purpose": LONG, "profile_name": "</style><b>"})
     skipped = (*SKIPPED, Skipped(stage="extract", kind="frame", subject=SCRIPT, reason=TYPST, detail=CHINESE))
     return build.report(info=hostile, skipped=skipped, probe={SCRIPT: {TYPST: [OVERRIDE, CHINESE]}},
                         profile_yaml=f"name: {SCRIPT}\nx: '{TYPST}'\n")
@@ -318,6 +339,7 @@ def extract_only_case() -> CaseReport:
     return build.report(ledger=lines, ledger_head=lines[-1].hash, measurements=(), skipped=SKIPPED[:4])
 
 
+@lru_cache(maxsize=2)
 def large_case(tracks: int = 60) -> CaseReport:
     """Many tracks, each with two shots and a restored picture."""
     build = Builder()

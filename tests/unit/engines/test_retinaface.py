@@ -1,0 +1,124 @@
+"""Face detection: the right boxes, in the right coordinates, whatever the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from facerecon.engines import compat
+from facerecon.engines.retinaface import RetinaFaceDetector
+from facerecon.engines.states import load_into
+from facerecon.errors import ResourceError
+from facerecon.records import RGB, Detection
+from facerecon.weights import entry
+from tests.unit.engines.conftest import ASTRONAUT
+
+
+@pytest.fixture(scope="module")
+def detector(cpu: torch.device) -> RetinaFaceDetector:
+    return RetinaFaceDetector(entry("retinaface-mobile0.25"), cpu)
+
+
+def shifted(picture: RGB, dx: int) -> RGB:
+    return np.ascontiguousarray(np.roll(picture, dx, axis=1))
+
+
+def differences(a: tuple[Detection, ...], b: tuple[Detection, ...]) -> float:
+    assert len(a) == len(b)
+    pairs = zip(a, b, strict=True)
+    return max(abs(np.array([*x.box, *np.ravel(x.landmarks)]) - [*y.box, *np.ravel(y.landmarks)]).max() for x, y in pairs)
+
+
+def test_face_of_the_portrait(detector: RetinaFaceDetector, portrait: RGB) -> None:
+    (found,) = detector.detect([portrait])
+    assert len(found) == 1
+    assert found[0].score > 0.99
+    assert np.allclose(found[0].box, (177.4, 56.3, 272.6, 176.7), atol=0.1)
+    assert np.allclose(found[0].landmarks, ASTRONAUT, atol=0.1)
+
+
+def test_image_left_points_come_first(detector: RetinaFaceDetector, portrait: RGB) -> None:
+    eye_left, eye_right, nose, mouth_left, mouth_right = detector.detect([portrait])[0][0].landmarks
+    assert eye_left[0] < nose[0] < eye_right[0]
+    assert mouth_left[0] < mouth_right[0]
+    assert eye_left[1] < nose[1] < mouth_left[1]
+
+
+def test_coordinates_count_pixel_centres(detector: RetinaFaceDetector, portrait: RGB) -> None:
+    """In the mirrored picture a point at x lies at width - 1 - x; a wrong half pixel would show twice here."""
+    straight = detector.detect([portrait])[0][0].landmarks
+    mirrored = detector.detect([np.ascontiguousarray(portrait[:, ::-1])])[0][0].landmarks
+    sums = [straight[a][0] + mirrored[b][0] for a, b in ((0, 1), (1, 0), (2, 2), (3, 4), (4, 3))]
+    assert np.mean(sums) == pytest.approx(portrait.shape[1] - 1, abs=0.8)
+
+
+def test_agrees_with_upstreams_own_detection(portrait: RGB, detector: RetinaFaceDetector, cpu: torch.device) -> None:
+    upstream = compat.network_class("facexlib.detection.retinaface", "RetinaFace")("mobile0.25", device=cpu)
+    load_into(upstream, entry("retinaface-mobile0.25"))
+    with torch.inference_mode():
+        rows = upstream.detect_faces(portrait[:, :, ::-1])  # type: ignore[operator]
+    found = detector.detect([portrait])[0]
+    assert np.allclose([face.box for face in found], rows[:, :4] - 0.5, atol=1e-2)
+    assert np.allclose([np.ravel(face.landmarks) for face in found], rows[:, 5:] - 0.5, atol=1e-2)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_batch_size_does_not_matter(portrait: RGB, detector: RetinaFaceDetector, cpu: torch.device, batch: int) -> None:
+    """R13. Measured: 1e-4 px between batches of 1 and 8; the tolerance is 0.01 px and 1e-4 in score."""
+    pictures = [shifted(portrait, dx) for dx in range(0, 50, 10)]
+    other = RetinaFaceDetector(entry("retinaface-mobile0.25"), cpu, batch=batch)
+    for a, b in zip(detector.detect(pictures), other.detect(pictures), strict=True):
+        assert differences(a, b) < 0.01
+        assert [face.score for face in a] == pytest.approx([face.score for face in b], abs=1e-4)
+
+
+def test_same_input_same_output(detector: RetinaFaceDetector, portrait: RGB) -> None:
+    assert detector.detect([portrait, portrait])[0] == detector.detect([portrait])[0]
+
+
+def test_best_score_first(detector: RetinaFaceDetector, portrait: RGB, cpu: torch.device) -> None:
+    small = portrait[::2, ::2]
+    pair = np.ascontiguousarray(np.concatenate((small, small // 4), axis=1))
+    scores = [face.score for face in RetinaFaceDetector(entry("retinaface-mobile0.25"), cpu, min_score=0.3).detect([pair])[0]]
+    assert len(scores) >= 2
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_thresholds_are_obeyed(portrait: RGB, cpu: torch.device) -> None:
+    item = entry("retinaface-mobile0.25")
+    assert RetinaFaceDetector(item, cpu, min_score=0.9999).detect([portrait]) == [()]
+    many = RetinaFaceDetector(item, cpu, nms_iou=0.99).detect([portrait])[0]
+    assert len(many) > 1
+
+
+def test_boxes_stay_inside_the_picture(detector: RetinaFaceDetector, portrait: RGB) -> None:
+    cut = np.ascontiguousarray(portrait[90:300, 200:400])
+    for face in detector.detect([cut])[0]:
+        assert 0 <= face.box[0] < face.box[2] <= cut.shape[1] - 1
+        assert 0 <= face.box[1] < face.box[3] <= cut.shape[0] - 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (33, 65)])
+def test_any_size_goes(detector: RetinaFaceDetector, shape: tuple[int, int]) -> None:
+    assert detector.detect([np.zeros((*shape, 3), np.uint8)]) == [()]
+
+
+def test_no_pictures_no_answers(detector: RetinaFaceDetector) -> None:
+    assert detector.detect([]) == []
+
+
+def test_pictures_of_different_size_are_refused(detector: RetinaFaceDetector) -> None:
+    with pytest.raises(ValueError, match="one size"):
+        detector.detect([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8)])
+
+
+def test_out_of_memory_is_a_resource_error(portrait: RGB, cpu: torch.device) -> None:
+    detector = RetinaFaceDetector(entry("retinaface-mobile0.25"), cpu)
+
+    def fail(_: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    detector._network.forward = fail  # type: ignore[method-assign]
+    with pytest.raises(ResourceError, match="face detection"):
+        detector.detect([portrait])

@@ -1,0 +1,107 @@
+"""Device and precision: what is chosen, and that nothing is chosen silently."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from facerecon.engines import runtime
+from facerecon.errors import ResourceError, UsageError
+from facerecon.weights import Entry, entry
+
+
+def declaring(*cpu: str) -> Entry:
+    item = entry("dlib-resnet")
+    return Entry.model_validate(
+        item.model_dump() | {"capabilities": {"precisions": {"cpu": cpu, "cuda": ("fp16", "bf16", "fp32")}}})
+
+
+def test_cpu_is_always_there() -> None:
+    assert runtime.choose_device("cpu") == torch.device("cpu")
+
+
+def test_auto_takes_the_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_cuda_devices", lambda: 0)
+    assert runtime.choose_device("auto").type == "cpu"
+    monkeypatch.setattr(runtime, "_cuda_devices", lambda: 2)
+    assert runtime.choose_device("auto") == torch.device("cuda:0")
+    assert runtime.choose_device("cuda:1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7"])
+def test_an_absent_device_is_a_resource_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(runtime, "_cuda_devices", lambda: 0)
+    with pytest.raises(ResourceError, match="--device cpu"):
+        runtime.choose_device(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "mps", ""])
+def test_an_unknown_device_is_a_usage_error(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown device"):
+        runtime.choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("declared", "has_bf16", "wanted", "expected"),
+    [
+        (("bf16", "fp32"), True, "auto", "bf16"),
+        (("bf16", "fp32"), False, "auto", "fp32"),
+        (("fp32",), True, "auto", "fp32"),
+        (("bf16", "fp32"), True, "fp32", "fp32"),
+        (("bf16", "fp32"), False, "bf16", "bf16"),
+    ],
+)
+def test_precision_on_the_cpu(monkeypatch: pytest.MonkeyPatch, declared: tuple[str, ...], has_bf16: bool, wanted: str,
+                              expected: str) -> None:
+    monkeypatch.setattr(runtime, "cpu_has_bf16", lambda: has_bf16)
+    assert runtime.choose_precision(declaring(*declared), torch.device("cpu"), wanted) == expected
+
+
+def test_an_undeclared_precision_is_refused_not_replaced() -> None:
+    with pytest.raises(UsageError, match="fp16.*runs in fp32"):
+        runtime.choose_precision(declaring("fp32"), torch.device("cpu"), "fp16")
+
+
+def test_half_precision_on_old_gpus_is_fp16_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert runtime.fast_precisions(torch.device("cuda:0")) == ("fp16", "fp32")
+    gfpgan = entry("gfpgan-v1.4")
+    assert runtime.choose_precision(gfpgan, torch.device("cuda:0")) == "fp32"
+
+
+def test_gfpgan_never_runs_in_fp16() -> None:
+    precisions = entry("gfpgan-v1.4").capabilities.precisions
+    assert "fp16" not in precisions.cpu + precisions.cuda
+
+
+def test_description_is_json_and_names_versions() -> None:
+    described = json.loads(json.dumps(runtime.describe_runtime()))
+    assert described["torch"] == torch.__version__
+    assert described["devices"][0] == "cpu"
+    assert described["fast_precisions"]["cpu"][-1] == "fp32"
+
+
+def test_deterministic_settings() -> None:
+    runtime.make_deterministic(7)
+    first = torch.rand(3)
+    runtime.make_deterministic(7)
+    assert torch.equal(first, torch.rand(3))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory: you tried ..."), True),
+        (RuntimeError("sizes do not match"), False),
+        (ValueError("not enough memory"), False),
+    ],
+)
+def test_out_of_memory_is_recognised(error: Exception, expected: bool) -> None:
+    assert runtime.is_out_of_memory(error) is expected

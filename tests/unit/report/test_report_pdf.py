@@ -1,0 +1,153 @@
+"""The PDF: archival, accessible, inert, complete, the same every time."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pikepdf
+import pytest
+import report_example as example
+import typst
+
+from facerecon.report import pdf
+from facerecon.report.content import CaseReport
+from facerecon.report.glyphs import printable
+from facerecon.report.pdf import render_pdf
+from facerecon.report.sections import document
+
+
+@pytest.fixture(scope="module")
+def full() -> bytes:
+    return render_pdf(example.full_case())
+
+
+@pytest.fixture
+def opened(full: bytes) -> Iterator[pikepdf.Pdf]:
+    with pikepdf.open(io.BytesIO(full)) as document:
+        yield document
+
+
+def images(document: pikepdf.Pdf) -> list[pikepdf.Stream]:
+    return [item for item in document.objects if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == "/Image"
+            and item.get("/ColorSpace") != "/DeviceGray"]
+
+
+def leaves(anything: Any) -> Iterator[str]:
+    if isinstance(anything, str):
+        yield anything
+    for item in anything.values() if isinstance(anything, dict) else anything if isinstance(anything, list) else ():
+        yield from leaves(item)
+
+
+def test_it_is_pdf_a_2a_and_pdf_ua(opened: pikepdf.Pdf) -> None:
+    intents = opened.Root.OutputIntents
+    assert [str(intent.S) for intent in intents] == ["/GTS_PDFA1"]
+    assert "/DestOutputProfile" in intents[0]
+    with opened.open_metadata() as metadata:
+        assert (metadata["pdfaid:part"], metadata["pdfaid:conformance"]) == ("2", "A")
+        assert metadata["pdfuaid:part"] == "1"
+        assert opened.Root.Lang == "en"
+        assert metadata["dc:title"] == "Face examination report: 2024-0417-B"
+
+
+def test_its_date_is_the_ledgers(opened: pikepdf.Pdf) -> None:
+    with opened.open_metadata() as metadata:
+        assert metadata["xmp:CreateDate"].startswith("2024-05-02T08:06:00")
+
+
+def test_it_is_tagged_and_all_its_fonts_are_embedded(opened: pikepdf.Pdf) -> None:
+    assert bool(opened.Root.MarkInfo.Marked)
+    descriptors = [item for item in opened.objects if isinstance(item, pikepdf.Dictionary)
+                   and item.get("/Type") == "/FontDescriptor"]
+    assert descriptors
+    for descriptor in descriptors:
+        assert {"/FontFile2", "/FontFile3"} & set(descriptor.keys())
+        assert re.search("Libertinus|DejaVu", str(descriptor.FontName))
+
+
+def test_it_holds_no_action_script_or_attachment(opened: pikepdf.Pdf) -> None:
+    assert "/OpenAction" not in opened.Root
+    assert "/Names" not in opened.Root or not {"/JavaScript", "/EmbeddedFiles"} & set(opened.Root.Names.keys())
+    actions = [item.get("/S") for item in opened.objects if isinstance(item, pikepdf.Dictionary) and "/S" in item]
+    assert not {"/URI", "/Launch", "/JavaScript"} & {str(action) for action in actions}
+
+
+def test_pictures_are_embedded_pixel_for_pixel(opened: pikepdf.Pdf) -> None:
+    expected = {(picture.width_px, picture.height_px) for picture in document(example.full_case()).pictures}
+    found = {(int(image.Width), int(image.Height)) for image in images(opened)}
+    assert found == expected
+    assert not any(bool(image.get("/Interpolate", False)) for image in images(opened))
+
+
+def test_equal_content_gives_equal_bytes(full: bytes) -> None:
+    assert render_pdf(example.full_case()) == full
+
+
+@pytest.mark.parametrize("make", [example.no_face_case, example.extract_only_case])
+def test_small_cases_render(make: Callable[[], CaseReport]) -> None:
+    assert render_pdf(make()).startswith(b"%PDF-")
+
+
+def test_hostile_names_reach_typst_as_data_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(pdf.typst, "compile", lambda path, **options: seen.append(
+        (path.read_bytes(), (path.parent / "report.json").read_text(encoding="utf-8"), options)) or b"%PDF-")
+    render_pdf(example.hostile_case())
+    render_pdf(example.full_case())
+    assert seen[0][0] == seen[1][0]
+    assert example.SCRIPT not in seen[0][0].decode()
+    assert seen[0][2]["ignore_system_fonts"] is True
+
+
+def test_hostile_names_render_to_an_archival_file() -> None:
+    with pikepdf.open(io.BytesIO(render_pdf(example.hostile_case()))) as opened, opened.open_metadata() as metadata:
+        assert metadata["pdfaid:part"] == "2"
+        assert metadata["dc:title"].endswith(f"{example.TYPST} {printable(example.SCRIPT)}")
+
+
+def test_marks_that_no_font_can_set_do_not_stop_the_report() -> None:
+    # A Libertinus-only letter under a DejaVu-only mark: each is covered, but not together.
+    odd = example.info("\ua75b\u0f35 e\u0483\u1ab0.mp4")
+    assert render_pdf(example.Builder().report(info=odd)).startswith(b"%PDF-")
+
+
+def test_a_combination_without_a_glyph_is_set_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, tries = pdf._compile, []
+
+    def first_try_fails(content: Any, strict: bool) -> bytes:
+        tries.append(strict)
+        if not strict:
+            raise typst.TypstError("the text could not be displayed with font", "")
+        return made(content, strict)
+
+    monkeypatch.setattr(pdf, "_compile", first_try_fails)
+    assert render_pdf(example.no_face_case()).startswith(b"%PDF-")
+    assert tries == [False, True]
+
+
+def test_every_word_of_the_document_reaches_typst() -> None:
+    content = document(example.hostile_case())
+    given = set(leaves(pdf._data(content, strict=False)))
+    for section in content.sections:
+        assert printable(section.title) in given
+        for block in section.blocks:
+            for row in getattr(block, "rows", ()):
+                cells = row if isinstance(row, tuple) else (row,)
+                assert {printable(getattr(cell, "text", "") or getattr(cell, "value", "")) for cell in cells} <= given
+
+
+def test_missing_glyphs_are_explained_only_where_there_are_any() -> None:
+    assert pdf._data(document(example.full_case()), strict=False)["glyph_note"] == ""
+    assert "Unicode number" in pdf._data(document(example.hostile_case()), strict=False)["glyph_note"]
+
+
+def test_a_large_case_renders_in_reasonable_time_and_size() -> None:
+    report = example.large_case(60)
+    begun = time.perf_counter()
+    made = render_pdf(report)
+    assert time.perf_counter() - begun < 20
+    assert len(made) < 20_000_000
