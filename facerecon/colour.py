@@ -14,6 +14,8 @@ from facerecon.records import RGB
 # default takes the nearest chroma sample and was up to 27 levels off on a coloured texture.
 _FLAGS = int(Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
              | Interpolation.BITEXACT)
+# From here on a second thread pays; the pixels are the same.
+_LARGE_PX = 1 << 19
 _BT709, _BT601 = 1, 5
 _KNOWN_MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 _LIMITED, _FULL = 1, 2
@@ -57,7 +59,8 @@ def _state_colours(image: Any, codec: str) -> None:
 
 
 def _convert(image: Any, pixel_format: str) -> RGB:
-    converted = image.reformat(format=pixel_format, interpolation=_FLAGS, threads=1)
+    threads = 2 if image.width * image.height >= _LARGE_PX else 1
+    converted = image.reformat(format=pixel_format, interpolation=_FLAGS, threads=threads)
     pixels: RGB = converted.to_ndarray()
     return pixels
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from bisect import insort
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
@@ -30,17 +32,42 @@ _NO_PICTURE = Omission("undecodable", "failed", "the decoder returned no picture
 _CONCEALED = re.compile(r"conceal", re.IGNORECASE)
 
 
-def quiet_ffmpeg() -> None:
-    """Keep FFmpeg's log off the terminal and let `av.logging.Capture` see it, each line, down to INFO.
+class _Listeners:
+    """How many readers listen to FFmpeg's log, which is one per process."""
 
-    Error concealment is reported at INFO and nowhere else.
+    lock = threading.Lock()
+    count = 0
+    level_before: int | None = None
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Let `av.logging.Capture` see FFmpeg's log line by line down to INFO, and keep it off the terminal.
+
+    Error concealment is reported at INFO and nowhere else. Nested and parallel use is fine; the level goes back after
+    the last one, because a log callback and a codec with threads of its own can lock each other out.
     """
-    av.logging.set_level(av.logging.INFO)
-    av.logging.set_skip_repeated(False)
+    with _Listeners.lock:
+        if _Listeners.count == 0:
+            _Listeners.level_before = av.logging.get_level()
+            _listen()
+        _Listeners.count += 1
+    try:
+        yield
+    finally:
+        with _Listeners.lock:
+            _Listeners.count -= 1
+            if _Listeners.count == 0:
+                av.logging.set_level(_Listeners.level_before)
+
+
+def _listen() -> None:
     logger = logging.getLogger("libav")
     logger.propagate = False
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
+    av.logging.set_skip_repeated(False)
+    av.logging.set_level(av.logging.INFO)
 
 
 def damage_in(log: list[LogLine]) -> str:

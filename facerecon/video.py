@@ -18,7 +18,7 @@ import av
 import av.logging
 
 from facerecon.colour import to_rgb
-from facerecon.decoding import Decoder, KeyframeDecoder, Picture, damage_in, quiet_ffmpeg
+from facerecon.decoding import Decoder, KeyframeDecoder, Picture, damage_in, listening
 from facerecon.errors import EvidenceError
 from facerecon.hashing import sha256_file
 from facerecon.probing import probe_container, probe_frame
@@ -127,7 +127,6 @@ class VideoSource(Source):
         Raises:
             EvidenceError: not media, no video stream, no decoder, or the picture is too large.
         """
-        quiet_ffmpeg()
         self._path = path
         with _opened(path) as (container, stream):
             self.probe = probe_container(container, stream)
@@ -222,6 +221,9 @@ class _Demuxer:
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
         self._frames_from_header = int(stream.frames)
+        # MP4: the sample table without what an edit list leaves out; fragments add to it while they are read. AVI: the
+        # index lists the pictures, the header counts also the times at which the recorder stored none.
+        self._indexed = "mp4" in container.format.name or (container.format.name == "avi" and self._entries() > 0)
         self._error = ""
 
     def packets(self) -> Iterator[Any]:
@@ -243,18 +245,16 @@ class _Demuxer:
 
     def missing(self, packets: int, last: int | None) -> tuple[int, str]:
         """Return how many frames of the stream were not in the file any more, and how that is known."""
-        announced = self._announced()
+        announced = self._entries() if self._indexed else self._frames_from_header
         if announced > packets:
-            return announced - packets, f"the header announces {announced} frames, the file holds {packets}"
+            gap = "; times after a gap in the middle are early by it" if self._container.format.name == "avi" else ""
+            return announced - packets, f"the header announces {announced} frames, the file holds {packets}{gap}"
         if not self._error or announced:
             return 0, ""
         return self._estimated(last), f"{self._error}; the count is estimated from the duration in the header"
 
-    def _announced(self) -> int:
-        if "mp4" in self._container.format.name:
-            # The sample table without what an edit list leaves out; fragments add to it while they are read.
-            return sum(1 for _ in self._stream.index_entries)
-        return self._frames_from_header
+    def _entries(self) -> int:
+        return sum(1 for _ in self._stream.index_entries)
 
     def _estimated(self, last: int | None) -> int:
         duration, rate = self._container.duration, self._stream.average_rate
@@ -282,7 +282,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         file = path.open("rb")
     except OSError as error:
         raise _unreadable(path, error) from None
-    with file, _container(path, file) as container:
+    with listening(), file, _container(path, file) as container:
         stream = _video_stream(path, container)
         codec = stream.codec_context
         codec.thread_count = 1
@@ -310,6 +310,8 @@ def _video_stream(path: Path, container: Any) -> Any:
     codec = stream.codec_context
     if codec is None:
         raise EvidenceError(f"source {path}: FFmpeg cannot decode its video; convert it with the recorder's player")
+    if container.format.name.endswith("_pipe") and not codec.width * codec.height:
+        raise EvidenceError(f"source {path} is not media that can be read (the picture is broken); export it again")
     if codec.width * codec.height > MAX_PIXELS:
         raise EvidenceError(f"source {path} has pictures of {codec.width}x{codec.height} pixels, more than the limit "
                             f"of {MAX_PIXELS} pixels; check the file, or reduce it first")

@@ -1,1 +1,15 @@
-"""Fixtures for all tests, and the rule that a GPU test is skipped with a reason, or fails under REQUIRE_GPU=1."""
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_weights_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Convert packaged weights into a folder of this session, never into the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACERECON_WEIGHTS", str(tmp_path_factory.mktemp("weights-cache")))
+        yield

@@ -7,6 +7,8 @@ index and the time of a frame belong together, also after lossy coding. Below is
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +20,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from facerecon.profiles import Sample
+from facerecon.records import Frame, Skipped
+from facerecon.video import open_source
 
 Pixels = npt.NDArray[np.uint8]
 BITS = 10
@@ -171,3 +177,23 @@ def truncated(source: Path, target: Path, size: int) -> Path:
     with target.open("r+b") as file:
         file.truncate(size)
     return target
+
+
+def read(path: Path, sample: Sample | None = None) -> tuple[list[Frame], list[Skipped]]:
+    """Open a source and return its frames and its omissions."""
+    items = list(open_source(path).frames(sample or Sample()))
+    return [each for each in items if isinstance(each, Frame)], [each for each in items if isinstance(each, Skipped)]
+
+
+def told(skipped: list[Skipped]) -> list[tuple[str, str, int]]:
+    """Return subject, reason and count of each omission."""
+    return [(each.subject, each.reason, each.count) for each in skipped]
+
+
+def write_bomb(folder: Path) -> Path:
+    """Write a PNG of a few bytes that claims 60,000 x 60,000 pixels."""
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
+    chunks = (b"IHDR" + header, b"IDAT" + zlib.compress(bytes(100)), b"IEND")
+    coded = [struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks]
+    (folder / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(coded))
+    return folder / "bomb.png"

@@ -39,7 +39,7 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
     if not listed:
         return Group(Text("No comparison was made, or no track could be compared. This does not exclude anyone."),
                      *_skips(document))
-    table = Table("track", "variant", "rank", "candidate", "similarity", "threshold", "", box=None, header_style="dim",
+    table = Table("track", "variant", "rank", "candidate", "similarity", "threshold", "it is", box=None, header_style="dim",
                   pad_edge=False)
     for line in listed:
         above = "above" if line["above_threshold"] else "below"
@@ -48,7 +48,8 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
                       style="" if line["primary"] else "dim")
     return Group(
         Text.assemble(("Candidates", "bold"), " (likelihood ratio: not calibrated)"), Padding(table, (0, 0, 0, 2)),
-        Text("A candidate is not an identification. No candidate above the threshold does not exclude anyone.",
+        Text("A candidate is a lead, not a statement of who a person is. No candidate above the threshold does not "
+             "exclude anyone.",
              style="italic"), *_skips(document))
 
 

@@ -1,4 +1,4 @@
-"""What it takes to import the network classes of basicsr, gfpgan and facexlib beside current libraries. Owns only that."""
+"""What it takes to import network classes of basicsr, gfpgan and facexlib beside current libraries. Owns only that."""
 
 from __future__ import annotations
 

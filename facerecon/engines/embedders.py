@@ -59,7 +59,7 @@ class DlibEmbedder:
         squares = [chips.cut(face.pixels, chips.transform_to(CHIP_TEMPLATE, face), CHIP_PX) for face in faces]
         mirrored = [np.fliplr(square) for square in squares]
         pairs = zip(self.vectors(squares), self.vectors(mirrored), strict=True)
-        return [Embedding(self._stamp.id, np.mean((straight, turned), axis=0, dtype=np.float32)) for straight, turned in pairs]
+        return [Embedding(self._stamp.id, np.mean(pair, axis=0, dtype=np.float32)) for pair in pairs]
 
     @torch.inference_mode()
     def vectors(self, squares: Sequence[RGB]) -> list[Vector]:

@@ -12,6 +12,7 @@ from facerecon.records import (
     Candidate,
     ChipRecord,
     DetectionRecord,
+    EmbeddingRecord,
     FrameRecord,
     GalleryRecord,
     Measurement,
@@ -73,6 +74,7 @@ def collect(case: Case) -> CaseReport:
         skipped=tuple(skipped for stage in ("extract", "enhance", "recognize")
                       for skipped in _latest(case, Skipped, f"{stage}-skipped", stage)),
         measurements=_latest(case, Measurement, "measurements", "measure"),
+        embeddings=_latest(case, EmbeddingRecord, "embeddings", "recognize"),
         ledger=case.ledger.entries,
         ledger_head=case.ledger.head,
         picture=case.bytes_of,

@@ -30,7 +30,13 @@ def _environment() -> Environment:
     environment = Environment(loader=PackageLoader("facerecon.report"), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, keep_trailing_newline=True)
     environment.filters["data_uri"] = _data_uri
+    environment.filters["breakable"] = _breakable
     return environment
+
+
+def _breakable(text: str) -> Markup:
+    """Escape text and let its lines break after the separators of paths and keys."""
+    return Markup("/<wbr>").join(Markup("_<wbr>").join(part.split("_")) for part in text.split("/"))
 
 
 def _data_uri(picture: Picture) -> str:

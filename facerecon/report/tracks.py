@@ -215,7 +215,7 @@ def _quality(view: TrackView, clock: Clock) -> Table:
 
 def _quality_row(chip: ChipRecord, clock: Clock) -> tuple[Cell, ...]:
     quality = chip.quality
-    pose = ", ".join(f"{angle:.0f}°" for angle in (quality.yaw_deg, quality.pitch_deg, quality.roll_deg))
+    pose = ", ".join(f"{round(angle)}°" for angle in (quality.yaw_deg, quality.pitch_deg, quality.roll_deg))
     return (
         Cell(shown(chip.frame)),
         Cell(clock.text(chip.timestamp)),

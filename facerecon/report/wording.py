@@ -22,8 +22,9 @@ CANDIDATE = ("A candidate is a gallery picture whose face is numerically similar
 NOT_CALIBRATED = ("No likelihood ratio is given: the comparison has no named calibration for these pictures. Without "
                   "one, a similarity says nothing about how strong the evidence is.")
 HOW_TO_READ = ("Pictures marked ORIGINAL hold the pixels of the footage, unchanged; they are enlarged for viewing "
-               "without interpolation, so every pixel is a square. Pictures marked RESTORED or ENHANCED were computed; "
-               "they are aids for investigation, never stand without their original, and never decide a comparison.")
+               "without interpolation, so every pixel is a square (some PDF viewers smooth them; the pixels in the "
+               "file are the same). Pictures marked RESTORED or ENHANCED were computed; they are aids for "
+               "investigation, never stand without their original, and never decide a comparison.")
 
 ORIGINAL = "ORIGINAL"
 RESTORED = "RESTORED"

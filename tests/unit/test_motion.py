@@ -38,7 +38,7 @@ def gate(refresh_s: float = NEVER, **settings: float) -> MotionGate:
 
 def with_face(pixels: Pixels, x: int, y: int, side: int = 16, contrast: int = 30) -> Pixels:
     """A small face-like patch: darker, with two eyes."""
-    face = pixels.copy()
+    face: Pixels = pixels.copy()
     patch = face[y : y + side, x : x + side].astype(np.int16) - contrast
     face[y : y + side, x : x + side] = np.clip(patch, 0, 255)
     face[y + side // 3 : y + side // 3 + 2, x + 3 : x + 6] = 20

@@ -23,9 +23,9 @@ def psnr(a: RGB, b: RGB) -> float:
 
 @pytest.fixture(scope="module")
 def crop(portrait: RGB) -> FaceView:
-    """32x28 px of a face."""
-    small = np.ascontiguousarray(portrait[56:184:4, 170:282:4])
-    return FaceView(small, shift_landmarks(ASTRONAUT, -170, -56, 0.25))
+    """A face of 14x16 px."""
+    small = np.ascontiguousarray(portrait[56:184:8, 170:282:8])
+    return FaceView(small, shift_landmarks(ASTRONAUT, -170, -56, 0.125))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def restorer(cpu: torch.device) -> EsrganRestorer:
 
 def test_equals_the_plain_network(restorer: EsrganRestorer, crop: FaceView, plain: RGB) -> None:
     (found,) = restorer.restore([crop])
-    assert found.pixels.shape == (128, 112, 3)
+    assert found.pixels.shape == (64, 56, 3)
     assert (found.precision, found.tile_plan) == ("fp32", "whole picture")
     assert np.abs(found.pixels.astype(int) - plain).max() <= 1
 
@@ -57,16 +57,16 @@ def test_bf16_is_close(crop: FaceView, plain: RGB, cpu: torch.device) -> None:
 
 
 def test_tile_size_hardly_matters(portrait: RGB, restorer: EsrganRestorer, cpu: torch.device) -> None:
-    """R13. Context is 48 px; measured on this picture: see the bound."""
-    face = FaceView(np.ascontiguousarray(portrait[20:240:2, 130:330:2]), ASTRONAUT)
-    tiled = EsrganRestorer(entry("realesrgan-x4plus"), cpu, precision="fp32", tile_px=8)
-    assert "tiles" in tiled.restore([face])[0].tile_plan
-    assert psnr(tiled.restore([face])[0].pixels, restorer.restore([face])[0].pixels) > 50
+    """R13. With 48 px of context: 55 dB and more is the promise."""
+    strip = FaceView(np.ascontiguousarray(portrait[94:106, 130:306]), ASTRONAUT)
+    (tiled,) = EsrganRestorer(entry("realesrgan-x4plus"), cpu, precision="fp32", tile_px=64).restore([strip])
+    assert tiled.tile_plan == "3 tiles of 64 px, context 48 px"
+    assert psnr(tiled.pixels, restorer.restore([strip])[0].pixels) > 55
 
 
 def test_batch_size_and_order_do_not_matter(restorer: EsrganRestorer, crop: FaceView, cpu: torch.device) -> None:
     other = FaceView(np.ascontiguousarray(crop.pixels[::-1]), crop.landmarks)
-    smaller = FaceView(np.ascontiguousarray(crop.pixels[:20]), crop.landmarks)
+    smaller = FaceView(np.ascontiguousarray(crop.pixels[:10]), crop.landmarks)
     together = restorer.restore([crop, smaller, other])
     for face, found in zip((crop, smaller, other), together, strict=True):
         (alone,) = restorer.restore([face])
@@ -104,8 +104,8 @@ def test_official_x2_file_takes_odd_sizes(weights_folder: Path, crop: FaceView, 
     path = weights_folder / "RealESRGAN_x2plus.pth"
     torch.save({"params_ema": network_class(3, 3, scale=2).state_dict()}, path)
     item = Entry.model_validate(entry("realesrgan-x2plus").model_dump() | {"sha256": sha256_file(path)})
-    odd = FaceView(np.ascontiguousarray(crop.pixels[:27, :25]), crop.landmarks)
+    odd = FaceView(np.ascontiguousarray(crop.pixels[:13, :11]), crop.landmarks)
     restorer = EsrganRestorer(item, cpu, precision="fp32")
     path.unlink()
     assert restorer.scale == 2
-    assert restorer.restore([odd])[0].pixels.shape == (54, 50, 3)
+    assert restorer.restore([odd])[0].pixels.shape == (26, 22, 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
 
 import numpy as np
@@ -68,5 +67,5 @@ def test_dlib_network_equals_dlib() -> None:
 
 def test_no_packaged_module_is_imported() -> None:
     modules = {item.module for item in map(entry, ("retinaface-mobile0.25", "realesrgan-x4plus", "dlib-resnet"))}
-    source = "".join(Path(name).read_text() for name in glob.glob(str(Path(packaged.__file__).parent / "*.py")))
+    source = "".join(path.read_text() for path in Path(packaged.__file__).parent.glob("*.py"))
     assert [name for name in modules if f"import {name}" in source or f"from {name}" in source] == []

@@ -26,8 +26,11 @@ def shifted(picture: RGB, dx: int) -> RGB:
 
 def differences(a: tuple[Detection, ...], b: tuple[Detection, ...]) -> float:
     assert len(a) == len(b)
-    pairs = zip(a, b, strict=True)
-    return max(abs(np.array([*x.box, *np.ravel(x.landmarks)]) - [*y.box, *np.ravel(y.landmarks)]).max() for x, y in pairs)
+    return max(float(abs(numbers(x) - numbers(y)).max()) for x, y in zip(a, b, strict=True))
+
+
+def numbers(face: Detection) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([*face.box, *np.ravel(face.landmarks)])
 
 
 def test_face_of_the_portrait(detector: RetinaFaceDetector, portrait: RGB) -> None:
@@ -80,7 +83,8 @@ def test_same_input_same_output(detector: RetinaFaceDetector, portrait: RGB) -> 
 def test_best_score_first(detector: RetinaFaceDetector, portrait: RGB, cpu: torch.device) -> None:
     small = portrait[::2, ::2]
     pair = np.ascontiguousarray(np.concatenate((small, small // 4), axis=1))
-    scores = [face.score for face in RetinaFaceDetector(entry("retinaface-mobile0.25"), cpu, min_score=0.3).detect([pair])[0]]
+    low = RetinaFaceDetector(entry("retinaface-mobile0.25"), cpu, min_score=0.3)
+    scores = [face.score for face in low.detect([pair])[0]]
     assert len(scores) >= 2
     assert scores == sorted(scores, reverse=True)
 

@@ -99,5 +99,5 @@ def test_keys_that_do_not_fit_are_an_integrity_error(cache: Path) -> None:
 
 
 def test_missing_weights_are_a_resource_error(cache: Path) -> None:
-    with pytest.raises(ResourceError, match="weights fetch gfpgan-v1.4"):
+    with pytest.raises(ResourceError, match=r"weights fetch gfpgan-v1\.4"):
         states.load_state(entry("gfpgan-v1.4"))

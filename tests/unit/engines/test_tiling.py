@@ -15,7 +15,8 @@ KERNEL = torch.rand(3, 1, 5, 5, generator=torch.Generator().manual_seed(0))
 
 def network(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
     """See 2 px in each direction, then double the size."""
-    return F.interpolate(F.conv2d(tiles, KERNEL / KERNEL.sum((2, 3), keepdim=True), padding=2, groups=3), scale_factor=2)
+    seen = F.conv2d(tiles, KERNEL / KERNEL.sum((2, 3), keepdim=True), padding=2, groups=3)
+    return F.interpolate(seen, scale_factor=2)
 
 
 def pictures(count: int = 1, height: int = 90, width: int = 130) -> torch.Tensor:
@@ -83,7 +84,8 @@ def test_no_memory_at_the_floor_is_a_resource_error() -> None:
         run_tiled(pictures(), never, TilePlan(512, 0, 4, "fp32", floor_px=512), 2)
 
 
-@pytest.mark.parametrize(("value", "what"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0.0, "black")])
+@pytest.mark.parametrize(
+    ("value", "what"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0.0, "black")])
 def test_unusable_output_is_repeated_in_fp32_and_recorded(value: float, what: str) -> None:
     def bad_in_half(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
         output = network(tiles, precision)
@@ -97,7 +99,7 @@ def test_unusable_output_is_repeated_in_fp32_and_recorded(value: float, what: st
 
 @pytest.mark.parametrize("value", [float("nan"), 0.0])
 def test_unusable_output_in_fp32_is_an_error(value: float) -> None:
-    with pytest.raises(RestorationError, match="tile at x 0, y 0.*in fp32"):
+    with pytest.raises(RestorationError, match=r"tile at x 0, y 0.*in fp32"):
         run_tiled(pictures(), lambda tiles, _: torch.full_like(network(tiles, "fp32"), value),
                   TilePlan(64, 2, 4, "bf16"), 2)
 

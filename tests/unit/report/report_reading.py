@@ -9,8 +9,8 @@ from typing import Any
 from facerecon.report.blocks import Document, Section
 from facerecon.report.figures import Picture
 
-VOID = frozenset({"meta", "img", "col", "br", "link", "input"})
-NOT_WORDS = frozenset({"id", "kind", "target", "tone", "align", "number", "label", "sha256", "path"})
+VOID = frozenset({"meta", "img", "col", "br", "wbr", "link", "input"})
+NOT_WORDS = frozenset({"id", "kind", "target", "tone", "align", "number", "sha256", "path"})
 
 
 class Page(HTMLParser):
@@ -59,7 +59,8 @@ def strings(anything: Any) -> list[str]:
     if isinstance(anything, Picture):
         return []
     if is_dataclass(anything):
-        return [text for field in fields(anything) if field.name not in NOT_WORDS
+        unread = NOT_WORDS | ({"label"} if hasattr(anything, "numbered_as") else set())
+        return [text for field in fields(anything) if field.name not in unread
                 for text in strings(getattr(anything, field.name))]
     if isinstance(anything, (list, tuple)):
         return [text for item in anything for text in strings(item)]

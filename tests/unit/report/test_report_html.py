@@ -16,10 +16,11 @@ from facerecon.report.content import CaseReport
 from facerecon.report.html import render_html
 from facerecon.report.sections import document
 
-ALLOWED = frozenset((
+TAGS = (
     "html head meta title style body a div header p h1 h2 h3 bdi dl dt dd strong span nav ol ul li main section figure "
     "figcaption img svg line text tspan rect path circle table caption colgroup col thead tbody tr th td b i details "
-    "summary pre footer").split())
+    "summary pre wbr footer")
+ALLOWED = frozenset(TAGS.split())
 
 
 @pytest.fixture(scope="module", params=list(example.CASES))
