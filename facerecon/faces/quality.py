@@ -96,7 +96,8 @@ def sharpness(pixels: RGB, box: Box) -> float:
     if min(luma.shape) < 4 or luma.max() == luma.min():
         return 0.0
     smooth = cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 1.0)
-    return float(np.clip(1 - blur_effect(smooth, h_size=9), 0, 1))
+    blur = blur_effect(smooth, h_size=9)  # type: ignore[no-untyped-call]
+    return float(np.clip(1 - blur, 0, 1))
 
 
 def pose_degrees(landmarks: Landmarks5) -> tuple[float, float, float]:

@@ -74,5 +74,7 @@ def ssim(pixels: RGB, truth: RGB) -> float:
     """Return the structural similarity (Wang et al., IEEE TIP 13, 2004; Gaussian window) of luma after `fitted`."""
     ours = cv2.cvtColor(np.rint(fitted(pixels, truth)).astype(np.uint8), cv2.COLOR_RGB2GRAY)
     theirs = cv2.cvtColor(truth, cv2.COLOR_RGB2GRAY)
-    return round(float(structural_similarity(ours, theirs, data_range=255, gaussian_weights=True, sigma=1.5,
-                                             use_sample_covariance=False)), 4)
+    value = structural_similarity(  # type: ignore[no-untyped-call]
+        ours, theirs, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    return round(float(value), 4)

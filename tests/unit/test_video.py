@@ -18,8 +18,7 @@ import pytest
 from facerecon.decoding import Decoder, KeyframeDecoder, damage_in
 from facerecon.errors import EvidenceError
 from facerecon.profiles import Sample
-from facerecon.records import Frame, Skipped, Timestamp
-from facerecon.sources import Omission, Omissions, Sampler
+from facerecon.records import Frame, Skipped
 from facerecon.video import open_source
 from tests.synthetic import (
     Pixels,
@@ -383,21 +382,6 @@ def test_an_empty_packet_is_counted_and_never_sent_to_the_decoder() -> None:
         decoder = kind(codec, use_pts=True)
         pictures = [*decoder.decode(packet), *decoder.flush()]
         assert [picture.omission and picture.omission.reason for picture in pictures] == ["repeats-previous"]
-
-
-def test_sampler_keeps_to_the_due_times() -> None:
-    sampler = Sampler(Sample(mode="fps", value=2.0), "stream")
-    pts = [7, 8, 30, 57, 58, 107, 300, 301, 357]
-    wanted = [tick for index, tick in enumerate(pts)
-              if sampler.wants(index, Timestamp(pts=tick, time_base=(1, 100)), keyframe=False)]
-    assert wanted == [7, 57, 107, 300, 357]
-
-
-def test_runs_are_merged_by_reason() -> None:
-    omissions, one, two = Omissions(), Omission("a"), Omission("b", "skipped", "why")
-    items = [*omissions.omit(one), *omissions.omit(one, 3), *omissions.omit(two), *omissions.close()]
-    assert told(items) == [("f000000-f000003", "a", 4), ("f000004", "b", 1)]
-    assert items[1].detail == "why"
 
 
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""What flows in memory: pictures and vectors, read-only. RGB, uint8, shape (height, width, 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from facerecon.records.evidence import Timestamp
+from facerecon.records.faces import Detection, FaceQuality, Landmarks5
+from facerecon.records.processing import ModelStamp, StepRecord
+
+RGB = npt.NDArray[np.uint8]
+Vector = npt.NDArray[np.float32]
+
+
+def _readonly_rgb(pixels: RGB, what: str) -> RGB:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise ValueError(f"{what} must be uint8 RGB of shape (height, width, 3), not {pixels.dtype} {pixels.shape}")
+    view: RGB = pixels.view()
+    view.setflags(write=False)
+    return view
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A decoded frame: RGB pixels (rotation metadata applied) and its exact time. `index` counts from 0."""
+
+    index: int
+    timestamp: Timestamp
+    pixels: RGB
+    keyframe: bool
+
+    def __post_init__(self) -> None:
+        """Validate the pixels and make them read-only."""
+        object.__setattr__(self, "pixels", _readonly_rgb(self.pixels, f"frame {self.index}"))
+
+    @property
+    def id(self) -> str:
+        """The frame's name in the case: f000123."""
+        return f"f{self.index:06d}"
+
+
+@dataclass(frozen=True, eq=False)
+class FaceView:
+    """A picture with one face and its five landmarks in that picture's pixels: what engines take."""
+
+    pixels: RGB
+    landmarks: Landmarks5
+
+    def __post_init__(self) -> None:
+        """Validate the pixels and make them read-only."""
+        object.__setattr__(self, "pixels", _readonly_rgb(self.pixels, "face view"))
+
+
+@dataclass(frozen=True, eq=False)
+class FaceChip:
+    """An exact crop of a frame around one face (original pixels) and what is known of it."""
+
+    track: str
+    frame_id: str
+    timestamp: Timestamp
+    origin: tuple[int, int]
+    pixels: RGB
+    detection: Detection
+    quality: FaceQuality
+
+    def __post_init__(self) -> None:
+        """Validate the pixels and make them read-only."""
+        object.__setattr__(self, "pixels", _readonly_rgb(self.pixels, f"chip {self.id}"))
+
+    @property
+    def id(self) -> str:
+        """The chip's name in the case: t0001/f000123."""
+        return f"{self.track}/{self.frame_id}"
+
+    @property
+    def view(self) -> FaceView:
+        """The crop with the landmarks in crop pixels."""
+        x, y = self.origin
+        return FaceView(self.pixels, shift_landmarks(self.detection.landmarks, -x, -y))
+
+
+@dataclass(frozen=True, eq=False)
+class RestoredFace:
+    """An enhanced picture; it cannot exist without the chip it was made from."""
+
+    chip: FaceChip
+    pixels: RGB
+    scale: int
+    steps: tuple[StepRecord, ...]
+    model: ModelStamp | None
+
+    def __post_init__(self) -> None:
+        """Validate the pixels and their size against the chip."""
+        object.__setattr__(self, "pixels", _readonly_rgb(self.pixels, f"restored {self.chip.id}"))
+        expected = tuple(side * self.scale for side in self.chip.pixels.shape[:2])
+        if self.pixels.shape[:2] != expected:
+            raise ValueError(f"restored {self.chip.id} is {self.pixels.shape[:2]}, expected {expected}")
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """A face vector of one model (float32, read-only). Vectors of different models refuse comparison."""
+
+    model: str
+    vector: Vector
+
+    def __post_init__(self) -> None:
+        """Validate the vector and make it read-only."""
+        if self.vector.ndim != 1 or not np.isfinite(self.vector).all():
+            raise ValueError(f"embedding of {self.model} must be one finite vector, not shape {self.vector.shape}")
+        view = self.vector.astype(np.float32)
+        view.setflags(write=False)
+        object.__setattr__(self, "vector", view)
+
+    def similarity(self, other: Embedding) -> float:
+        """Return 1 - Euclidean distance: 1 for equal vectors, 0.4 at dlib's published operating point (0.6).
+
+        Raises:
+            ValueError: the vectors come from different models.
+        """
+        if self.model != other.model:
+            raise ValueError(f"embeddings of {self.model} and {other.model} cannot be compared")
+        return 1.0 - float(np.linalg.norm(self.vector.astype(np.float64) - other.vector.astype(np.float64)))
+
+
+def shift_landmarks(landmarks: Landmarks5, dx: float, dy: float, scale: float = 1.0) -> Landmarks5:
+    """Move landmarks by (dx, dy) pixels, then scale them about pixel (0, 0)'s corner (centres at integers)."""
+    a, b, c, d, e = (((x + dx + 0.5) * scale - 0.5, (y + dy + 0.5) * scale - 0.5) for x, y in landmarks)
+    return (a, b, c, d, e)

@@ -1,0 +1,106 @@
+"""What the evidence is: time, frames, the source, the case, and the account of what was left out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Record(BaseModel):
+    """Base of the JSON records: immutable, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Timestamp(Record):
+    """A presentation time: `pts` ticks of `time_base` seconds (numerator, denominator). The only time type."""
+
+    pts: int
+    time_base: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+
+    @property
+    def seconds(self) -> Fraction:
+        """The exact time in seconds."""
+        return self.pts * Fraction(*self.time_base)
+
+    @property
+    def iso_offset(self) -> str:
+        """The time as an ISO 8601 duration from the start of the stream, rounded to microseconds: PT1M2.5S."""
+        micros = round(self.seconds * 1_000_000)
+        sign, micros = ("-" if micros < 0 else ""), abs(micros)
+        minutes, rest = divmod(micros, 60_000_000)
+        hours, minutes = divmod(minutes, 60)
+        text = f"{rest // 1_000_000}.{rest % 1_000_000:06d}".rstrip("0").rstrip(".")
+        return f"{sign}PT{f'{hours}H' if hours else ''}{f'{minutes}M' if minutes else ''}{text}S"
+
+
+class FrameRecord(Record):
+    """One frame that was analysed. `index` counts the source's frames in presentation order from 0."""
+
+    id: str
+    index: Annotated[int, Field(ge=0)]
+    timestamp: Timestamp
+    iso_offset: str
+    width_px: Annotated[int, Field(gt=0)]
+    height_px: Annotated[int, Field(gt=0)]
+    keyframe: bool
+    pixels_sha256: Sha256
+
+
+class Skipped(Record):
+    """Something that was not processed, and why. `count` items of one kind, one reason, from `subject` on."""
+
+    stage: str
+    kind: Literal["frame", "face", "tile", "track", "image", "candidate"]
+    subject: str
+    reason: str
+    outcome: Literal["skipped", "failed"] = "skipped"
+    detail: str = ""
+    count: Annotated[int, Field(ge=1)] = 1
+
+
+class Counts(Record):
+    """An account of items: requested = written + failed + skipped, always."""
+
+    requested: Annotated[int, Field(ge=0)]
+    written: Annotated[int, Field(ge=0)]
+    failed: Annotated[int, Field(ge=0)]
+    skipped: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _nothing_vanishes(self) -> Counts:
+        if self.requested != self.written + self.failed + self.skipped:
+            raise ValueError(
+                f"items vanished: {self.requested} requested, {self.written} written, "
+                f"{self.failed} failed, {self.skipped} skipped"
+            )
+        return self
+
+
+class SourceRecord(Record):
+    """The evidence file (or folder of pictures) as it was found. `clock` is "order" when pictures carry no time."""
+
+    path: str
+    name: str
+    sha256: Sha256
+    size_bytes: Annotated[int, Field(ge=0)]
+    kind: Literal["video", "image", "folder"]
+    clock: Literal["stream", "order"]
+
+
+class CaseInfo(Record):
+    """Who, why, what (R30): written once when the case is made."""
+
+    schema_version: Literal[1] = 1
+    case_id: str
+    operator: str
+    purpose: str
+    created_utc: str
+    tool_version: str
+    source: SourceRecord
+    profile_name: str
+    profile_sha256: Sha256

@@ -1,0 +1,105 @@
+"""What was found: detections, their quality, tracks, best shots."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from facerecon.records.evidence import Record, Sha256, Timestamp
+
+Point = tuple[float, float]
+Landmarks5 = tuple[Point, Point, Point, Point, Point]
+Box = tuple[float, float, float, float]
+
+
+class Detection(Record):
+    """A face that a detector found.
+
+    `box` is (x0, y0, x1, y1) and `landmarks` are (x, y) of image-left eye, image-right eye, nose tip, image-left mouth
+    corner, image-right mouth corner; all in frame pixels, pixel centres at integers. `score` is in 0..1.
+    """
+
+    box: Box
+    score: Annotated[float, Field(ge=0, le=1)]
+    landmarks: Landmarks5
+
+    @model_validator(mode="after")
+    def _box_has_area(self) -> Detection:
+        x0, y0, x1, y1 = self.box
+        if x1 <= x0 or y1 <= y0:
+            raise ValueError(f"box {self.box} has no area")
+        return self
+
+    @property
+    def inter_eye_px(self) -> float:
+        """Distance between the eye centres in frame pixels."""
+        (ax, ay), (bx, by) = self.landmarks[0], self.landmarks[1]
+        return float(np.hypot(bx - ax, by - ay))
+
+    @property
+    def frontal_inter_eye_px(self) -> float:
+        """The distance between the eyes that this face would show from the front: what size limits are about.
+
+        A turned head brings the eyes together, but not eyes and mouth; their distance is 1.043 eye distances in the
+        mean FFHQ face.
+        """
+        eyes, mouth = np.mean(self.landmarks[:2], axis=0), np.mean(self.landmarks[3:], axis=0)
+        return max(self.inter_eye_px, float(np.hypot(*(mouth - eyes))) / 1.043)
+
+
+class FaceQuality(Record):
+    """Quality of one face in one frame; `score` in 0..1 combines the rest (see facerecon.faces.quality)."""
+
+    inter_eye_px: Annotated[float, Field(ge=0)]
+    sharpness: Annotated[float, Field(ge=0)]
+    brightness: Annotated[float, Field(ge=0, le=255)]
+    clipped: Annotated[float, Field(ge=0, le=1)]
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    detector_score: Annotated[float, Field(ge=0, le=1)]
+    score: Annotated[float, Field(ge=0, le=1)]
+
+
+class DetectionRecord(Record):
+    """A detection in the case: which frame, which track (None when it belongs to none, with a `Skipped` beside it)."""
+
+    frame: str
+    track: str | None
+    detection: Detection
+    quality: FaceQuality
+
+
+class ChipRecord(Record):
+    """A best shot: an exact crop of the frame (`path`), never resampled, and how it is aligned.
+
+    `origin` is the frame position of the crop's top-left pixel. `to_aligned` is the 2x3 similarity transform from frame
+    pixels to the aligned chip (`aligned_path`, Lanczos, for viewing and for models that want it).
+    """
+
+    id: str
+    track: str
+    frame: str
+    timestamp: Timestamp
+    origin: tuple[int, int]
+    size: tuple[int, int]
+    detection: Detection
+    quality: FaceQuality
+    path: str
+    file_sha256: Sha256
+    pixels_sha256: Sha256
+    to_aligned: tuple[tuple[float, float, float], tuple[float, float, float]]
+    aligned_path: str
+    aligned_sha256: Sha256
+
+
+class TrackRecord(Record):
+    """One person's unbroken appearance: its detections in time, and the ids of its best shots, best first."""
+
+    id: str
+    first: Timestamp
+    last: Timestamp
+    detections: Annotated[int, Field(ge=1)]
+    best: tuple[str, ...]
