@@ -167,6 +167,7 @@ class _Extraction:
         self.run.record("frames", _frame_record(frame))
         self.frames.wrote()
         now = frame.timestamp.seconds
+        detections = self._alignable(frame, detections)
         owners = self.tracker.update(now, detections)
         for detection, owner in zip(detections, owners, strict=True):
             if owner is None:
@@ -176,6 +177,12 @@ class _Extraction:
         for track in self.tracker.finish() if self.in_order else self.tracker.ended(now):
             self._close(track)
         self.context.listener.advanced("extract")
+
+    def _alignable(self, frame: Frame, detections: tuple[Detection, ...]) -> tuple[Detection, ...]:
+        kept = tuple(detection for detection in detections if detection.alignable)
+        if len(kept) < len(detections):
+            self.faces.fail(frame.id, "landmarks-coincide", "cannot be aligned", len(detections) - len(kept))
+        return kept
 
     # --- people -------------------------------------------------------------------------------------------------------
 

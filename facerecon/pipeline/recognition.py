@@ -73,6 +73,7 @@ def _examined(picture: GalleryPicture, detector: Detector, profile: Profile) -> 
     if picture.pixels is not None:
         faces = detect_faces(detector, [picture.pixels], profile.detect.model_copy(
             update={"upscale": 1, "brighten_gamma": 1.0}))[0]
+        faces = tuple(face for face in faces if face.alignable)
         quality = assess(picture.pixels, faces[0]) if faces else None
         reason = refusal(faces, quality, profile.recognize)
     crop = f"gallery/{picture.sha256[:16]}.png" if not reason else None

@@ -48,6 +48,14 @@ class Detection(Record):
         eyes, mouth = np.mean(self.landmarks[:2], axis=0), np.mean(self.landmarks[3:], axis=0)
         return max(self.inter_eye_px, float(np.hypot(*(mouth - eyes))) / 1.043)
 
+    @property
+    def alignable(self) -> bool:
+        """Whether the landmarks lie far enough apart to define a transform; networks rarely give others."""
+        return self.frontal_inter_eye_px >= MIN_ALIGNABLE_PX
+
+
+MIN_ALIGNABLE_PX = 1.0
+
 
 class FaceQuality(Record):
     """Quality of one face in one frame; `score` in 0..1 combines the rest (see facerecon.faces.quality)."""

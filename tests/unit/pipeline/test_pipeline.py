@@ -28,6 +28,7 @@ from facerecon.records import (
     CaseInfo,
     ChipRecord,
     Counts,
+    Detection,
     DetectionRecord,
     EmbeddingRecord,
     FrameRecord,
@@ -117,6 +118,26 @@ def test_person_who_stands_still_is_one_track_across_gated_frames(tmp_path: Path
     (track,) = case.read(TrackRecord, "tracks")
     assert track.detections < 20
     assert track.last.pts - track.first.pts > 70
+
+
+def test_face_whose_landmarks_coincide_is_a_failure_entry(tmp_path: Path) -> None:
+    class Broken(FakeDetector):
+        def _face(self, x: float, y: float, w: float, h: float) -> Detection:
+            return Detection(box=(x, y, x + w, y + h), score=0.9, landmarks=((x, y),) * 5)
+
+    evidence, settings = FakeSource(walk(5)), profile()
+    case = new_case(tmp_path / "c", evidence, settings)
+    extract(case, evidence, Broken(), Context(settings, Silent()))
+    assert case.runs("extract")[0].details["counts"]["faces"] == {"requested": 5, "written": 0, "failed": 5,
+                                                                 "skipped": 0}
+
+
+def test_large_crops_keep_their_classical_steps_but_are_not_enlarged(tmp_path: Path) -> None:
+    settings = profile("enhance.max_crop_px=40", "enhance.steps=[{kind: gamma, gamma: 2}, {kind: restore}]")
+    case = extracted(tmp_path / "c", walk())
+    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, Context(settings, Silent()))
+    record = case.read(RestoredRecord, "restored")[0]
+    assert ([step.name for step in record.steps], record.scale, record.learned) == (["gamma"], 1, False)
 
 
 def test_two_runs_give_identical_records_and_pictures(tmp_path: Path) -> None:
