@@ -60,31 +60,36 @@ def encode_png(pixels: RGB, text: Mapping[str, str]) -> bytes:
     return stream.getvalue()
 
 
-def with_label(pixels: RGB, lines: tuple[str, ...], *, colour: tuple[int, int, int] = (251, 191, 36)) -> RGB:
+def with_label(pixels: RGB, text: str, *, colour: tuple[int, int, int] = (251, 191, 36)) -> RGB:
     """Return the picture with a strip of text below it; no pixel of the picture itself is covered or changed.
 
     Args:
         pixels: the picture, (height, width, 3).
-        lines: what the strip says; each is drawn as large as the width allows, 7 to 13 px high.
+        text: what the strip says; wrapped to the width, letters 9 to 14 px high.
         colour: RGB of the text.
 
     Returns:
         RGB of the same width and a greater height.
     """
     width = pixels.shape[1]
-    fonts = [_fitting_font(line, width - 8) for line in lines]
-    heights = [int(font.size * 1.35) + 1 for font in fonts]
-    strip = Image.new("RGB", (width, sum(heights) + 6), _STRIP_BACKGROUND)
-    draw, y = ImageDraw.Draw(strip), 3
-    for line, font, height in zip(lines, fonts, heights, strict=True):
-        draw.text((4, y), line, font=font, fill=colour)
-        y += height
+    font = _font(min(14, max(9, width // 32)))
+    lines, height = _wrapped(text, font, width - 8), round(font.size * 1.4)
+    strip = Image.new("RGB", (width, len(lines) * height + 6), _STRIP_BACKGROUND)
+    draw = ImageDraw.Draw(strip)
+    for number, line in enumerate(lines):
+        draw.text((4, 3 + number * height), line, font=font, fill=colour)
     return np.concatenate([pixels, np.asarray(strip, dtype=np.uint8)], axis=0)
 
 
-def _fitting_font(line: str, width: int) -> ImageFont.FreeTypeFont:
-    fonts = [_font(size) for size in range(13, 6, -1)]
-    return next((font for font in fonts if font.getlength(line) <= width), fonts[-1])
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width_px:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _font(size_px: int) -> ImageFont.FreeTypeFont:

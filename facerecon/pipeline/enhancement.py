@@ -131,7 +131,7 @@ class _Enhancement:
         height, width = face.pixels.shape[:2]
         text = _metadata(record, face, learned, self.run.case.info.source.sha256)
         with self.watch.measure("write"):
-            digest = self.run.write(path, encode_png(with_label(face.pixels, label_lines(face, record, learned)), text))
+            digest = self.run.write(path, encode_png(with_label(face.pixels, label(face, record, learned)), text))
         return RestoredRecord(
             id=f"{record.id}/{kind}{self.run.suffix}", track=record.track, chip=record.id, original=record.path,
             path=path, file_sha256=digest, content=(width, height), scale=face.scale, steps=face.steps,
@@ -232,19 +232,17 @@ def _step_record(step: Step, restorers: Mapping[str, Restorer], before: RGB, aft
 # --- labels and checks ----------------------------------------------------------------------------------------------
 
 
-def label_lines(face: RestoredFace, record: ChipRecord, learned: bool) -> tuple[str, ...]:
+def label(face: RestoredFace, record: ChipRecord, learned: bool) -> str:
     """Return what stands under an enhanced picture (R15)."""
+    where = f"{record.id}, x{face.scale}"
     if face.model is not None and learned:
-        return (f"RESTORED by {face.model.id}: not original pixels",
-                f"investigative aid, may invent detail | {record.id} | x{face.scale}")
-    return ("ENHANCED by classical filters: not original pixels", f"no learned model | {record.id} | x{face.scale}")
+        return f"RESTORED by {face.model.id}: not original pixels. Investigative aid, may invent detail. {where}"
+    return f"ENHANCED by classical filters: not original pixels. No learned model. {where}"
 
 
 def _metadata(record: ChipRecord, face: RestoredFace, learned: bool, source: str) -> dict[str, str]:
-    title, detail = label_lines(face, record, learned)
     return {
-        "Title": title,
-        "Description": detail,
+        "Title": label(face, record, learned),
         "Software": f"facerecon {__version__}",
         "Original": f"{record.path}, SHA-256 {record.file_sha256}",
         "Source SHA-256": source,

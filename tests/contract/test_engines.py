@@ -1,4 +1,4 @@
-"""One contract over all engines that run offline: protocol, stamp, order, determinism, and the catalogue that opens them."""
+"""One contract over all engines that run offline: protocol, stamp, order, determinism, and the catalogue."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ def test_classical_steps_are_recorded_and_named_enhanced(tmp_path: Path) -> None
     assert all(a.output_sha256 == b.input_sha256 for a, b in zip(record.steps, record.steps[1:], strict=False))
     assert record.path.endswith(".enhanced.png")
     assert (record.model, record.learned) == (None, False)
-    assert b"no learned model" in case.bytes_of(record.path)
+    assert b"No learned model" in case.bytes_of(record.path)
 
 
 def test_second_enhancement_keeps_the_first(tmp_path: Path) -> None:
