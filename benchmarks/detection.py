@@ -21,13 +21,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from facerecon.engines import catalogue, compat, states  # noqa: E402
-from facerecon.profiles import Sample  # noqa: E402
-from facerecon.records import RGB, Detection, Frame  # noqa: E402
-from facerecon.video import open_source  # noqa: E402
-from facerecon.weights import entry  # noqa: E402
+import torch
 
-import torch  # noqa: E402, I001 - after facerecon.engines, which says how its threads wait
+from facerecon.engines import catalogue, compat, states
+from facerecon.profiles import Sample
+from facerecon.records import RGB, Detection, Frame
+from facerecon.video import open_source
+from facerecon.weights import entry
 
 T = TypeVar("T")
 Rows = np.ndarray[Any, Any]
@@ -51,7 +51,8 @@ def open_upstream() -> Callable[[RGB], Rows]:
     network: Any = compat.network_class("facexlib.detection.retinaface", "RetinaFace")("mobile0.25", device="cpu")
     states.load_into(network, entry(MODEL))
     detect: Callable[[RGB], Rows] = torch.inference_mode()(
-        lambda frame: network.detect_faces(frame[:, :, ::-1], SCORE, OVERLAP))
+        lambda frame: network.detect_faces(frame[:, :, ::-1], SCORE, OVERLAP)
+    )
     return detect
 
 
@@ -76,11 +77,14 @@ def measure(frames: list[RGB], batch: int, rounds: int) -> dict[str, Any]:
     pairs = [partners(row, found, frames[0].shape) for row, found in zip(rows, faces, strict=True)]
     overlaps = [value for values, _ in pairs for value in values]
     return {
-        "frames": len(frames), "size": list(frames[0].shape[1::-1]), "batch": batch,
+        "frames": len(frames),
+        "size": list(frames[0].shape[1::-1]),
+        "batch": batch,
         "facexlib_ms_per_frame": round(1000 * min(theirs_s) / len(frames), 2),
         "ours_ms_per_frame": round(1000 * min(ours_s) / len(frames), 2),
         "ratio": round(min(theirs_s) / min(ours_s), 2),
-        "faces": len(overlaps), "unmatched": sum(lonely for _, lonely in pairs),
+        "faces": len(overlaps),
+        "unmatched": sum(lonely for _, lonely in pairs),
         "smallest_iou": round(min(overlaps, default=1.0), 5),
     }
 

@@ -20,11 +20,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from facerecon.engines import catalogue, esrgan, runtime  # noqa: E402
-from facerecon.records import RGB, FaceView  # noqa: E402
-from facerecon.weights import entry  # noqa: E402
+import torch
 
-import torch  # noqa: E402, I001 - after facerecon.engines, which says how its threads wait
+from facerecon.engines import catalogue, esrgan, runtime
+from facerecon.records import RGB, FaceView
+from facerecon.weights import entry
 
 MODEL, SIDE_PX = "realesrgan-x4plus", 128
 
@@ -53,8 +53,11 @@ def network_gflop() -> float:
     """Return the work of one chip: two operations per weight and output pixel (at 1x, 2x and 4x size)."""
     sizes = {"conv_up1": 4, "conv_up2": 16, "conv_hr": 16, "conv_last": 16}
     modules = esrgan.build_network(entry(MODEL)).named_modules()
-    return sum(2 * module.weight.numel() * SIDE_PX**2 * sizes.get(name, 1) / 1e9
-               for name, module in modules if isinstance(module, torch.nn.Conv2d))
+    return sum(
+        2 * module.weight.numel() * SIDE_PX**2 * sizes.get(name, 1) / 1e9
+        for name, module in modules
+        if isinstance(module, torch.nn.Conv2d)
+    )
 
 
 def convolution_gflops(dtype: torch.dtype) -> float:
@@ -86,11 +89,17 @@ def measure(rounds: int) -> dict[str, Any]:
     plain_s, ours_s = (min(column) for column in zip(*times, strict=True))
     floor_s = network_gflop() / convolution_gflops(runtime.DTYPES[ours.stamp.precision])  # type: ignore[index]
     return {
-        "cpu": torch.cpu.get_capabilities().get("cpu_name", ""), "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "amx_bf16": bool(torch.cpu.get_capabilities().get("amx_bf16")), "avx512_bf16": runtime.cpu_has_bf16(),
-        "precision": restored.precision, "plain_s": round(plain_s, 3), "ours_s": round(ours_s, 3),
-        "ratio": round(plain_s / ours_s, 2), "psnr_db": round(psnr_db(restored.pixels, expected), 1),
-        "floor_s": round(floor_s, 3), "ratio_at_floor": round(plain_s / floor_s, 2),
+        "cpu": torch.cpu.get_capabilities().get("cpu_name", ""),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "amx_bf16": bool(torch.cpu.get_capabilities().get("amx_bf16")),
+        "avx512_bf16": runtime.cpu_has_bf16(),
+        "precision": restored.precision,
+        "plain_s": round(plain_s, 3),
+        "ours_s": round(ours_s, 3),
+        "ratio": round(plain_s / ours_s, 2),
+        "psnr_db": round(psnr_db(restored.pixels, expected), 1),
+        "floor_s": round(floor_s, 3),
+        "ratio_at_floor": round(plain_s / floor_s, 2),
     }
 
 
@@ -106,8 +115,10 @@ def main() -> None:
         return
     for name, value in result.items():
         print(f"{name:18} {value}")
-    print(f"{'goal 4x at 45 dB':18} {'met' if result['ratio'] >= 4 and result['psnr_db'] >= 45 else 'missed'}; "
-          "direct convolution on this machine allows the ratio at the floor, no more")
+    print(
+        f"{'goal 4x at 45 dB':18} {'met' if result['ratio'] >= 4 and result['psnr_db'] >= 45 else 'missed'}; "
+        "direct convolution on this machine allows the ratio at the floor, no more"
+    )
 
 
 if __name__ == "__main__":

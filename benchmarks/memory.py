@@ -42,7 +42,17 @@ def repeated(clip: Path, target: Path, times: int) -> Path:
 def measured(clip: Path, folder: Path) -> dict[str, Any]:
     """Run extract on a clip and return frames, seconds and peak resident memory in MiB."""
     case = folder / f"case-{clip.stem}"
-    command = [sys.executable, "-m", "facerecon.commands.main", "extract", str(clip), "--case", str(case), "--json", "-q"]
+    command = [
+        sys.executable,
+        "-m",
+        "facerecon.commands.main",
+        "extract",
+        str(clip),
+        "--case",
+        str(case),
+        "--json",
+        "-q",
+    ]
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -51,8 +61,12 @@ def measured(clip: Path, folder: Path) -> dict[str, Any]:
     if status:
         raise SystemExit(f"extract failed on {clip}")
     frames = json.loads(output)["frames"]["requested"]
-    return {"clip": clip.name, "frames": frames, "seconds": round(time.perf_counter() - begun, 1),
-            "peak_mib": round(usage.ru_maxrss / 1024, 1)}
+    return {
+        "clip": clip.name,
+        "frames": frames,
+        "seconds": round(time.perf_counter() - begun, 1),
+        "peak_mib": round(usage.ru_maxrss / 1024, 1),
+    }
 
 
 def main() -> None:

@@ -59,8 +59,12 @@ class Case:
         case.write("case.json", _pretty(info.model_dump(mode="json")))
         case.write("profile.yaml", profile.to_yaml().encode())
         case.write("records/probe.json", _pretty(dict(probe)))
-        case.note("case.created", {"tool_version": __version__, "case_id": info.case_id, "operator": info.operator,
-                                   "purpose": info.purpose}, {"source": info.source.sha256}, case.digests())
+        case.note(
+            "case.created",
+            {"tool_version": __version__, "case_id": info.case_id, "operator": info.operator, "purpose": info.purpose},
+            {"source": info.source.sha256},
+            case.digests(),
+        )
         return case
 
     @classmethod
@@ -136,8 +140,11 @@ class Case:
 
     def digests(self, prefix: str = "") -> dict[str, str]:
         """Return path -> SHA-256 of the case's files (without ledger and manifest) that start with `prefix`."""
-        return {name: entry.sha256 for name, entry in sorted(self._files.items())
-                if name.startswith(prefix) and name != "ledger.jsonl"}
+        return {
+            name: entry.sha256
+            for name, entry in sorted(self._files.items())
+            if name.startswith(prefix) and name != "ledger.jsonl"
+        }
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -161,7 +168,10 @@ class Case:
         return digest
 
     def note(
-        self, action: str, details: Mapping[str, Any], inputs: Mapping[str, str] | None = None,
+        self,
+        action: str,
+        details: Mapping[str, Any],
+        inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
     ) -> LedgerEntry:
         """Add a ledger line and seal the manifest over it and all files."""

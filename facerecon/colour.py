@@ -12,8 +12,9 @@ from facerecon.records import RGB
 
 # Bilinear chroma at full horizontal resolution with exact rounding: within 1 level of the definition. FFmpeg's
 # default takes the nearest chroma sample and was up to 27 levels off on a coloured texture.
-_FLAGS = int(Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
-             | Interpolation.BITEXACT)
+_FLAGS = int(
+    Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+)
 # From here on a second thread pays; the pixels are the same.
 _LARGE_PX = 1 << 19
 _BT709, _BT601 = 1, 5

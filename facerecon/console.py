@@ -120,8 +120,13 @@ class Console:
     def _bar(self) -> Progress:
         if self._progress is None:
             self._progress = Progress(
-                SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), BarColumn(bar_width=30),
-                MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), console=self.err,
+                SpinnerColumn(finished_text="[green]✓"),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self.err,
             )
             self._progress.start()
         return self._progress

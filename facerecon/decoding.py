@@ -26,8 +26,11 @@ LogLine = tuple[int, str, str]
 
 # The decoder's reorder buffer never holds more packets than this (16 frames of two fields in H.264).
 _LONGEST_DELAY = 64
-_HARMLESS = re.compile(r"\bSEI\b|APP fields|mmco: unref|number of reference frames|co located POCs|deprecated pixel "
-                       r"|Increasing reorder|max_analyze|EOI missing", re.IGNORECASE)
+_HARMLESS = re.compile(
+    r"\bSEI\b|APP fields|mmco: unref|number of reference frames|co located POCs|deprecated pixel "
+    r"|Increasing reorder|max_analyze|EOI missing",
+    re.IGNORECASE,
+)
 _NO_PICTURE = Omission("undecodable", "failed", "the decoder returned no picture and reported no error")
 _CONCEALED = re.compile(r"conceal", re.IGNORECASE)
 
@@ -286,6 +289,7 @@ class KeyframeDecoder(Decoder):
     def _decode_alone(self, packet: Any, ticket: Ticket) -> Any:
         images = [*self._run(packet, ticket), *self._run(None, ticket)]
         self._codec.flush_buffers()
-        self._spoil_if(any(image.is_corrupt for image in images), [ticket], "corrupt",
-                       "the decoder flags this picture as corrupt")
+        self._spoil_if(
+            any(image.is_corrupt for image in images), [ticket], "corrupt", "the decoder flags this picture as corrupt"
+        )
         return images[0] if images else None

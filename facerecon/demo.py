@@ -31,25 +31,37 @@ CLOCK_AT = (10, HEIGHT - 12)  # px: the left end of the text's base line
 CLOCK_START = datetime(2026, 3, 14, 22, 41, 7, 240_000)
 
 WALK_S = (1.5, 7.2)  # the corridor is empty before, and the person stands still after
-PATH_M = ((1.75, 5.95), (.35, 5.55), (0.0, 1.378))  # (x, z): a quadratic Bezier curve from the side room to the camera
-BRAKE = .25  # the last part of the walk, in which it slows down evenly
+PATH_M = ((1.75, 5.95), (0.35, 5.55), (0.0, 1.378))  # (x, z): a quadratic Bezier curve from the side room to the camera
+BRAKE = 0.25  # the last part of the walk, in which it slows down evenly
 STRIDE_M = 1.25
 YAW_DEG = ((1.5, -18), (2.7, -18), (3.7, 0), (4.7, 18), (5.3, 18), (6.2, -18), (6.5, -18), (7.1, 0))
 
-EXPOSURE_S, EXPOSURE_STEPS = .033, 3
+EXPOSURE_S, EXPOSURE_STEPS = 0.033, 3
 FULL_WELL, READ_NOISE = 500.0, 4.0  # electrons at display white, electrons: a small sensor at high gain
-BLACK, WHITE_DN = .25, 40_000  # the digits' pedestal, so that noise below black survives, and scale
+BLACK, WHITE_DN = 0.25, 40_000  # the digits' pedestal, so that noise below black survives, and scale
 X264 = {"crf": "29", "preset": "veryfast", "bf": "0", "g": "50", "threads": "1"}
 
-FACE_OUTLINE: tuple[Point, ...] = ((223, 60), (185, 85), (180, 112), (184, 140), (200, 168), (222, 178), (246, 168),
-                                   (263, 145), (270, 112), (265, 85))
-SUSPECTS = [{"name": "astronaut", "id": "DEMO-001", "status": "demo: public-domain portrait, NASA"},
-            {"name": "no-face", "id": "DEMO-002", "status": "demo: must be refused"}]
+FACE_OUTLINE: tuple[Point, ...] = (
+    (223, 60),
+    (185, 85),
+    (180, 112),
+    (184, 140),
+    (200, 168),
+    (222, 178),
+    (246, 168),
+    (263, 145),
+    (270, 112),
+    (265, 85),
+)
+SUSPECTS = [
+    {"name": "astronaut", "id": "DEMO-001", "status": "demo: public-domain portrait, NASA"},
+    {"name": "no-face", "id": "DEMO-002", "status": "demo: must be refused"},
+]
 HIDING_COLUMN = scene.project((scene.HALF_WIDTH_M, 0, scene.JAMB_M))[0]  # px: the doorway's edge; beyond it is wall
 
-JACKET, LAPEL, SHIRT = (.070, .078, .098), (.095, .105, .13), (.004, .004, .005)
-TROUSERS, SHOE, SKIN, BADGE = (.040, .040, .046), (.012, .012, .012), (.36, .22, .15), (.60, .60, .56)
-TORSO = (.060, .10, .145, .170, .176, .174, .168, .163, .161, .164, .170, .178)
+JACKET, LAPEL, SHIRT = (0.070, 0.078, 0.098), (0.095, 0.105, 0.13), (0.004, 0.004, 0.005)
+TROUSERS, SHOE, SKIN, BADGE = (0.040, 0.040, 0.046), (0.012, 0.012, 0.012), (0.36, 0.22, 0.15), (0.60, 0.60, 0.56)
+TORSO = (0.060, 0.10, 0.145, 0.170, 0.176, 0.174, 0.168, 0.163, 0.161, 0.164, 0.170, 0.178)
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,7 @@ def _path() -> tuple[Linear, Linear]:
     """Return 401 points (x, z) of the walk in metres and the length walked up to each."""
     t = np.linspace(0, 1, 401)[:, None]
     a, b, c = np.array(PATH_M)
-    points = (1 - t)**2 * a + 2 * t * (1 - t) * b + t**2 * c
+    points = (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c
     steps = np.hypot(*np.diff(points, axis=0).T)
     return points.astype(np.float32), np.concatenate([[0], np.cumsum(steps)]).astype(np.float32)
 
@@ -117,38 +129,47 @@ def _pose(seconds: float) -> Pose | None:
     if seconds < WALK_S[0]:
         return None
     metres, pace = _walked(seconds)
-    (x, z), (x0, z0), (x1, z1) = _spot(metres), _spot(metres - .02), _spot(metres + .02)
-    phase, stride = 2 * pi * metres / STRIDE_M, pace**.5
-    sway, lift = .012 * stride * sin(phase), .015 * stride * cos(2 * phase)
+    (x, z), (x0, z0), (x1, z1) = _spot(metres), _spot(metres - 0.02), _spot(metres + 0.02)
+    phase, stride = 2 * pi * metres / STRIDE_M, pace**0.5
+    sway, lift = 0.012 * stride * sin(phase), 0.015 * stride * cos(2 * phase)
     return Pose(x + sway, z, lift, phase, stride, atan2(x1 - x0, z0 - z1), _yaw(seconds))
 
 
 def _leg(pose: Pose, side: int, at: Joint) -> list[Limb]:
     """Return thigh, shin and shoe of the leg on one side (-1 image left, 1 image right)."""
     swing, raised = pose.stride * side * sin(pose.phase), pose.stride * max(0.0, side * cos(pose.phase))
-    knee = at(.095 * side, .50 + .05 * raised, .14 * swing + .12 * raised)
-    foot = (.09 * side, .09 + .10 * raised, .28 * swing)
-    toe = at(.11 * side, .05 + .07 * raised, .28 * swing + .13)
-    return [Limb(at(.09 * side, .93, 0), knee, (.098, .095, .085, .075), TROUSERS),
-            Limb(knee, at(*foot), (.075, .072, .065, .062), TROUSERS), Limb(at(*foot), toe, (.05, .045), SHOE)]
+    knee = at(0.095 * side, 0.50 + 0.05 * raised, 0.14 * swing + 0.12 * raised)
+    foot = (0.09 * side, 0.09 + 0.10 * raised, 0.28 * swing)
+    toe = at(0.11 * side, 0.05 + 0.07 * raised, 0.28 * swing + 0.13)
+    return [
+        Limb(at(0.09 * side, 0.93, 0), knee, (0.098, 0.095, 0.085, 0.075), TROUSERS),
+        Limb(knee, at(*foot), (0.075, 0.072, 0.065, 0.062), TROUSERS),
+        Limb(at(*foot), toe, (0.05, 0.045), SHOE),
+    ]
 
 
 def _arm(pose: Pose, side: int, at: Joint) -> list[Limb]:
     """Return sleeve and hand of the arm on one side; it swings against the leg."""
     swing = -pose.stride * side * sin(pose.phase)
-    elbow, hand = at(.205 * side, 1.10, .07 * swing - .03), at(.205 * side, .87, .22 * swing + .05)
-    return [Limb(at(.150 * side, 1.325, 0), elbow, (.060, .060, .055, .050), JACKET),
-            Limb(elbow, hand, (.050, .047, .043), JACKET),
-            Limb(hand, at(.195 * side, .80, .24 * swing + .07), (.036, .040, .032), SKIN)]
+    elbow, hand = at(0.205 * side, 1.10, 0.07 * swing - 0.03), at(0.205 * side, 0.87, 0.22 * swing + 0.05)
+    return [
+        Limb(at(0.150 * side, 1.325, 0), elbow, (0.060, 0.060, 0.055, 0.050), JACKET),
+        Limb(elbow, hand, (0.050, 0.047, 0.043), JACKET),
+        Limb(hand, at(0.195 * side, 0.80, 0.24 * swing + 0.07), (0.036, 0.040, 0.032), SKIN),
+    ]
 
 
 def _front(at: Joint) -> list[Limb]:
     """Return what is worn on the chest: black shirt, lapels, zip and a badge."""
-    return [Limb(at(0, 1.40, .05), at(0, 1.22, .10), (.056, .046, .032, .012), SHIRT),
-            *(Limb(at(.066 * side, 1.445, .04), at(.012 * side, 1.20, .10), (.014, .018, .018, .008), LAPEL)
-              for side in (-1, 1)),
-            Limb(at(0, 1.20, .10), at(0, .90, .10), (.004, .004), SHIRT),
-            Limb(at(.09, 1.18, .10), at(.09, 1.145, .10), (.017, .017), BADGE)]
+    return [
+        Limb(at(0, 1.40, 0.05), at(0, 1.22, 0.10), (0.056, 0.046, 0.032, 0.012), SHIRT),
+        *(
+            Limb(at(0.066 * side, 1.445, 0.04), at(0.012 * side, 1.20, 0.10), (0.014, 0.018, 0.018, 0.008), LAPEL)
+            for side in (-1, 1)
+        ),
+        Limb(at(0, 1.20, 0.10), at(0, 0.90, 0.10), (0.004, 0.004), SHIRT),
+        Limb(at(0.09, 1.18, 0.10), at(0.09, 1.145, 0.10), (0.017, 0.017), BADGE),
+    ]
 
 
 def _body(pose: Pose) -> list[Limb]:
@@ -159,8 +180,8 @@ def _body(pose: Pose) -> list[Limb]:
         return pose.x + side * c + ahead * s, up + pose.lift, pose.z + side * s - ahead * c
 
     legs = [limb for side in (-1, 1) for limb in _leg(pose, side, at)]
-    broad = abs(c) + .6 * abs(s)
-    chest = [Limb(at(0, 1.43, 0), at(0, .82, 0), tuple(broad * w for w in TORSO), JACKET, hem=True), *_front(at)]
+    broad = abs(c) + 0.6 * abs(s)
+    chest = [Limb(at(0, 1.43, 0), at(0, 0.82, 0), tuple(broad * w for w in TORSO), JACKET, hem=True), *_front(at)]
     back, fore = sorted((_arm(pose, side, at) for side in (-1, 1)), key=lambda arm: -arm[-1].end[2])
     return sorted(legs, key=lambda limb: -limb.start[2] - limb.end[2]) + back + fore[:1] + chest + fore[1:]
 
@@ -169,16 +190,16 @@ def _shadow(pose: Pose, u: Linear, v: Linear) -> Linear:
     """Return how much light (h, w, 1) the actor's shadow leaves on the floor around the feet."""
     z = scene.FOCAL_PX * scene.CAMERA_HEIGHT_M / np.maximum(v - scene.HORIZON[1], 1)
     x = (u - scene.HORIZON[0]) / scene.FOCAL_PX * z
-    near = np.exp(-((x - pose.x) / .24)**2 - ((z - pose.z + .04) / .26)**2)
-    wide = np.exp(-((x - pose.x) / .5)**2 - ((z - pose.z - .25) / .7)**2)
-    shade = np.where(np.abs(x) < scene.HALF_WIDTH_M, 1 - .60 * near - .25 * wide, 1)
+    near = np.exp(-(((x - pose.x) / 0.24) ** 2) - ((z - pose.z + 0.04) / 0.26) ** 2)
+    wide = np.exp(-(((x - pose.x) / 0.5) ** 2) - ((z - pose.z - 0.25) / 0.7) ** 2)
+    shade = np.where(np.abs(x) < scene.HALF_WIDTH_M, 1 - 0.60 * near - 0.25 * wide, 1)
     return linear(shade[..., None])
 
 
 def _window(pose: Pose, side_m: float, top_m: float) -> Window:
     """Return the pixels within ``side_m`` left and right of the actor, from ``top_m`` above the floor downward."""
     left, top = scene.project((pose.x - side_m, top_m, pose.z))
-    right, bottom = scene.project((pose.x + side_m, -.1, pose.z - .4))
+    right, bottom = scene.project((pose.x + side_m, -0.1, pose.z - 0.4))
     columns, rows = np.clip((left, right), 0, WIDTH).astype(int), np.clip((top, bottom), 0, HEIGHT).astype(int)
     return Window(int(columns[0]), int(rows[0]), int(columns[1]), int(rows[1]))
 
@@ -190,7 +211,7 @@ def _person(pose: Pose, window: Window, scale: int) -> Linear:
     person = cv2.resize(scene.actor(pose, _body(pose), window, scale * samples), size, interpolation=cv2.INTER_AREA)
     if pose.z <= scene.JAMB_M:
         return linear(person)
-    return linear(person * np.clip((HIDING_COLUMN - window.grid(scale)[0]) * scale + .5, 0, 1)[..., None])
+    return linear(person * np.clip((HIDING_COLUMN - window.grid(scale)[0]) * scale + 0.5, 0, 1)[..., None])
 
 
 def _stage(pose: Pose | None, scale: int) -> Linear:
@@ -198,7 +219,7 @@ def _stage(pose: Pose | None, scale: int) -> Linear:
     picture = linear(scene.corridor(scale).copy())
     if pose is None:
         return picture
-    ground, window = _window(pose, 1.3, .3), _window(pose, .42, 1.80)
+    ground, window = _window(pose, 1.3, 0.3), _window(pose, 0.42, 1.80)
     person = _person(pose, window, scale)
     picture[ground.block(scale)] *= _shadow(pose, *ground.grid(scale))
     picture[window.block(scale)] *= 1 - person[..., 3:]
@@ -210,14 +231,14 @@ def _stage(pose: Pose | None, scale: int) -> Linear:
 def _vignette(scale: int) -> Linear:
     """Return the lens's falloff towards the corners, (360 * scale, 640 * scale, 1)."""
     u, v = Window(0, 0, WIDTH, HEIGHT).grid(scale)
-    square = ((u - (WIDTH - 1) / 2)**2 + (v - (HEIGHT - 1) / 2)**2) / (WIDTH / 2)**2
-    return linear(1 / (1 + .28 * square[..., None])**2)
+    square = ((u - (WIDTH - 1) / 2) ** 2 + (v - (HEIGHT - 1) / 2) ** 2) / (WIDTH / 2) ** 2
+    return linear(1 / (1 + 0.28 * square[..., None]) ** 2)
 
 
 def _display(light: Linear) -> RGB:
     """Return linear light as 8-bit sRGB."""
     light = np.clip(light, 0, 1)
-    curve = np.where(light <= .0031308, 12.92 * light, 1.055 * np.power(light, np.float32(1 / 2.4)) - .055)
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, np.float32(1 / 2.4)) - 0.055)
     return np.round(255 * curve).astype(np.uint8)
 
 
@@ -234,11 +255,11 @@ def clean_frame(index: int, *, scale: int = 1, seed: int = 7) -> RGB:
 
 def _exposed(index: int, seed: int) -> Linear:
     """Return the light that the sensor collects while the shutter is open, motion blur included."""
-    offsets = EXPOSURE_S * ((np.arange(EXPOSURE_STEPS) + .5) / EXPOSURE_STEPS - .5)
+    offsets = EXPOSURE_S * ((np.arange(EXPOSURE_STEPS) + 0.5) / EXPOSURE_STEPS - 0.5)
     poses = [_pose(_seconds(index, seed) + float(offset)) for offset in offsets]
     kinds = list(dict.fromkeys(poses))  # standing still, or empty, is rendered once
     light = sum((_stage(pose, 1) * np.float32(poses.count(pose) / len(poses)) for pose in kinds), np.float32(0))
-    return linear(cv2.GaussianBlur(light * _vignette(1), (0, 0), .55))
+    return linear(cv2.GaussianBlur(light * _vignette(1), (0, 0), 0.55))
 
 
 def _sensed(light: Linear, rng: np.random.Generator) -> Linear:
@@ -248,7 +269,7 @@ def _sensed(light: Linear, rng: np.random.Generator) -> Linear:
     electrons = rng.poisson(np.clip(mosaic, 0, 1) * FULL_WELL) + rng.normal(0, READ_NOISE, mosaic.shape)
     digits = np.clip((electrons / FULL_WELL + BLACK) * WHITE_DN, 0, 65_535).astype(np.uint16)
     colours = linear(cv2.cvtColor(digits, cv2.COLOR_BayerRGGB2RGB)) / WHITE_DN - BLACK
-    return linear(cv2.GaussianBlur(colours, (0, 0), .5))
+    return linear(cv2.GaussianBlur(colours, (0, 0), 0.5))
 
 
 def clock_text(index: int, *, seed: int = 7) -> str:
@@ -260,7 +281,7 @@ def clock_text(index: int, *, seed: int = 7) -> str:
 def _burn_clock(picture: RGB, text: str) -> None:
     """Write the clock into the lower left corner, white with a black outline, in place."""
     for shade, width in ((0, 3), (235, 1)):
-        cv2.putText(picture, text, CLOCK_AT, cv2.FONT_HERSHEY_SIMPLEX, .48, (shade,) * 3, width, cv2.LINE_AA)
+        cv2.putText(picture, text, CLOCK_AT, cv2.FONT_HERSHEY_SIMPLEX, 0.48, (shade,) * 3, width, cv2.LINE_AA)
 
 
 def _camera_frame(index: int, seed: int) -> RGB:

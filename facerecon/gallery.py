@@ -84,7 +84,7 @@ def _picture(path: Path, folder: Path, known: dict[str, Person]) -> GalleryPictu
 def _suspects(path: Path) -> dict[str, Person]:
     if not path.exists():
         return {}
-    wrong = UsageError(f"{path}: must be a list of objects with \"name\" and optionally \"id\" and \"status\", all text")
+    wrong = UsageError(f'{path}: must be a list of objects with "name" and optionally "id" and "status", all text')
     try:
         data: Any = json.loads(path.read_bytes()[: _MAX_JSON_BYTES + 1])
     except (OSError, ValueError, RecursionError):
@@ -125,8 +125,10 @@ def refusal(detections: Sequence[Detection], quality: FaceQuality | None, settin
         return f"the face is uncertain: detector score {quality.detector_score:.2f} under {limit:g}"
     size = detections[0].frontal_inter_eye_px
     if size < settings.gallery_min_inter_eye_px:
-        return (f"the face is too small: {size:.0f} px between the eyes (as seen from the front), "
-                f"{settings.gallery_min_inter_eye_px:g} needed")
+        return (
+            f"the face is too small: {size:.0f} px between the eyes (as seen from the front), "
+            f"{settings.gallery_min_inter_eye_px:g} needed"
+        )
     if quality.score < settings.gallery_min_quality:
         return f"quality {quality.score:.2f} is under {settings.gallery_min_quality:g}"
     return ""

@@ -51,8 +51,13 @@ def _stream(stream: Any) -> dict[str, Any]:
     }
     codec = stream.codec_context
     if codec is not None:
-        facts |= {"codec": codec.name, "profile": codec.profile, "bit_rate_from_header": codec.bit_rate,
-                  "codec_tag": codec.codec_tag, "extradata_size": codec.extradata_size}
+        facts |= {
+            "codec": codec.name,
+            "profile": codec.profile,
+            "bit_rate_from_header": codec.bit_rate,
+            "codec_tag": codec.codec_tag,
+            "extradata_size": codec.extradata_size,
+        }
     if stream.type == "video" and codec is not None:
         facts |= _video(stream, codec)
     return facts

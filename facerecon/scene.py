@@ -28,12 +28,14 @@ CAMERA_HEIGHT_M = 1.72
 HALF_WIDTH_M, CEILING_M, LENGTH_M = 1.2, 2.55, 10.0
 JAMB_M = 5.3  # near edge of the doorway in the right wall; the wall before it hides whoever is still inside
 FLOOR, CEILING, LEFT, RIGHT, END = range(5)
-BASE_ALBEDO = np.array([(.20, .20, .19), (.46, .46, .44), *[(.40, .38, .33)] * 2, (.36, .35, .31)], np.float32)
+BASE_ALBEDO = np.array(
+    [(0.20, 0.20, 0.19), (0.46, 0.46, 0.44), *[(0.40, 0.38, 0.33)] * 2, (0.36, 0.35, 0.31)], np.float32
+)
 NORMALS = np.array([(0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0), (0, 0, -1)], np.float32)
-WARM, COOL = (1.0, .84, .64), (.80, .92, 1.0)
-AMBIENT = .042
+WARM, COOL = (1.0, 0.84, 0.64), (0.80, 0.92, 1.0)
+AMBIENT = 0.042
 # (centre Z in metres, strength, colour); the first hangs above and just before the camera and lights the faces
-LAMPS: tuple[tuple[float, float, Vector], ...] = ((.35, .80, WARM), (3.7, 1.15, WARM), (7.2, .85, COOL))
+LAMPS: tuple[tuple[float, float, Vector], ...] = ((0.35, 0.80, WARM), (3.7, 1.15, WARM), (7.2, 0.85, COOL))
 
 
 @dataclass(frozen=True)
@@ -48,31 +50,34 @@ class Patch:
 
 
 PATCHES = (
-    *(Patch(s, (0, LENGTH_M), (0, 1.05), (.20, .23, .22)) for s in (LEFT, RIGHT)),
-    *(Patch(s, (0, LENGTH_M), (1.05, 1.12), .12) for s in (LEFT, RIGHT)),
-    *(Patch(s, (0, LENGTH_M), (0, .10), .05) for s in (LEFT, RIGHT)),
-    Patch(END, (-2, 2), (0, 1.05), (.20, .23, .22)),
-    Patch(LEFT, (3.3, 4.42), (0, 2.12), .10),
-    Patch(LEFT, (3.38, 4.34), (0, 2.05), (.22, .13, .07)),
-    Patch(LEFT, (3.46, 3.58), (1.00, 1.05), .5),
-    Patch(LEFT, (5.3, 6.5), (1.25, 1.95), .07),
-    Patch(LEFT, (5.36, 5.72), (1.42, 1.88), .55),
-    Patch(LEFT, (5.80, 6.10), (1.32, 1.75), (.50, .45, .20)),
-    Patch(LEFT, (7.6, 8.6), (0, 2.1), .09),
-    Patch(LEFT, (7.68, 8.52), (0, 2.04), (.22, .13, .07)),
-    Patch(RIGHT, (JAMB_M - .09, 6.39), (0, 2.14), .09),
-    Patch(RIGHT, (JAMB_M, 6.3), (0, 2.05), .02),
-    Patch(RIGHT, (2.6, 2.86), (.75, 1.25), (.42, .03, .03)),
-    Patch(RIGHT, (3.3, 3.9), (1.35, 1.80), (.10, .16, .30)),
-    Patch(RIGHT, (3.36, 3.84), (1.40, 1.75), .60),
-    Patch(END, (-.62, .62), (0, 2.12), .08),
-    Patch(END, (-.55, .55), (0, 2.05), (.24, .24, .25)),
-    Patch(END, (-.012, .012), (0, 2.05), .04),
-    Patch(END, (-.42, -.16), (1.25, 1.75), .02, (.03, .045, .06)),
-    Patch(END, (.16, .42), (1.25, 1.75), .02, (.03, .045, .06)),
-    Patch(END, (-.24, .24), (2.20, 2.38), .1, (.05, .42, .16)),
-    *(Patch(CEILING, (-.32, .32), (z - .65, z + .65), .1, .06) for z, _, _ in LAMPS),
-    *(Patch(CEILING, (-.26, .26), (z - .58, z + .58), 0, tuple(.3 + .68 * c for c in hue)) for z, _, hue in LAMPS),
+    *(Patch(s, (0, LENGTH_M), (0, 1.05), (0.20, 0.23, 0.22)) for s in (LEFT, RIGHT)),
+    *(Patch(s, (0, LENGTH_M), (1.05, 1.12), 0.12) for s in (LEFT, RIGHT)),
+    *(Patch(s, (0, LENGTH_M), (0, 0.10), 0.05) for s in (LEFT, RIGHT)),
+    Patch(END, (-2, 2), (0, 1.05), (0.20, 0.23, 0.22)),
+    Patch(LEFT, (3.3, 4.42), (0, 2.12), 0.10),
+    Patch(LEFT, (3.38, 4.34), (0, 2.05), (0.22, 0.13, 0.07)),
+    Patch(LEFT, (3.46, 3.58), (1.00, 1.05), 0.5),
+    Patch(LEFT, (5.3, 6.5), (1.25, 1.95), 0.07),
+    Patch(LEFT, (5.36, 5.72), (1.42, 1.88), 0.55),
+    Patch(LEFT, (5.80, 6.10), (1.32, 1.75), (0.50, 0.45, 0.20)),
+    Patch(LEFT, (7.6, 8.6), (0, 2.1), 0.09),
+    Patch(LEFT, (7.68, 8.52), (0, 2.04), (0.22, 0.13, 0.07)),
+    Patch(RIGHT, (JAMB_M - 0.09, 6.39), (0, 2.14), 0.09),
+    Patch(RIGHT, (JAMB_M, 6.3), (0, 2.05), 0.02),
+    Patch(RIGHT, (2.6, 2.86), (0.75, 1.25), (0.42, 0.03, 0.03)),
+    Patch(RIGHT, (3.3, 3.9), (1.35, 1.80), (0.10, 0.16, 0.30)),
+    Patch(RIGHT, (3.36, 3.84), (1.40, 1.75), 0.60),
+    Patch(END, (-0.62, 0.62), (0, 2.12), 0.08),
+    Patch(END, (-0.55, 0.55), (0, 2.05), (0.24, 0.24, 0.25)),
+    Patch(END, (-0.012, 0.012), (0, 2.05), 0.04),
+    Patch(END, (-0.42, -0.16), (1.25, 1.75), 0.02, (0.03, 0.045, 0.06)),
+    Patch(END, (0.16, 0.42), (1.25, 1.75), 0.02, (0.03, 0.045, 0.06)),
+    Patch(END, (-0.24, 0.24), (2.20, 2.38), 0.1, (0.05, 0.42, 0.16)),
+    *(Patch(CEILING, (-0.32, 0.32), (z - 0.65, z + 0.65), 0.1, 0.06) for z, _, _ in LAMPS),
+    *(
+        Patch(CEILING, (-0.26, 0.26), (z - 0.58, z + 0.58), 0, tuple(0.3 + 0.68 * c for c in hue))
+        for z, _, hue in LAMPS
+    ),
 )
 
 
@@ -87,8 +92,8 @@ class Window:
 
     def grid(self, density: int) -> tuple[Linear, Linear]:
         """Return pixel-centre coordinates (1, w) and (h, 1) at ``density`` samples per pixel."""
-        u = self.x0 - .5 + (np.arange((self.x1 - self.x0) * density) + .5) / density
-        v = self.y0 - .5 + (np.arange((self.y1 - self.y0) * density) + .5) / density
+        u = self.x0 - 0.5 + (np.arange((self.x1 - self.x0) * density) + 0.5) / density
+        v = self.y0 - 0.5 + (np.arange((self.y1 - self.y0) * density) + 0.5) / density
         return linear(u)[None, :], linear(v)[:, None]
 
     def block(self, scale: int) -> tuple[slice, slice]:
@@ -138,15 +143,15 @@ def _smudges(points: Linear, surface: Surfaces) -> Linear:
     """Return how much of the light (h, w) the wear of each surface's paint leaves, about 1."""
     x, y, z = points
     along, up = np.where((surface == LEFT) | (surface == RIGHT), z, x), np.where(surface >= LEFT, y, z)
-    return linear(1 + .07 * _worn(along * 70, up * 70))
+    return linear(1 + 0.07 * _worn(along * 70, up * 70))
 
 
 def _paint(number: int, points: Linear) -> tuple[Linear, Linear]:
     """Return albedo and own light (3, n) of points (3, n) on one surface."""
     x, y, z = points
     along, up = (z if number in (LEFT, RIGHT) else x), (z if number in (FLOOR, CEILING) else y)
-    joint = .25 if number in (FLOOR, CEILING) else 0.0  # between tiles of 0.6 m
-    albedo = BASE_ALBEDO[number][:, None] * (1 - joint * (np.minimum(np.mod(x, .6), np.mod(z, .6)) < .015))
+    joint = 0.25 if number in (FLOOR, CEILING) else 0.0  # between tiles of 0.6 m
+    albedo = BASE_ALBEDO[number][:, None] * (1 - joint * (np.minimum(np.mod(x, 0.6), np.mod(z, 0.6)) < 0.015))
     glow = np.zeros_like(points)
     for patch in (patch for patch in PATCHES if patch.surface == number):
         inside = (along >= patch.along[0]) & (along < patch.along[1]) & (up >= patch.up[0]) & (up < patch.up[1])
@@ -160,9 +165,9 @@ def _shine(number: int, points: Linear) -> Linear:
     light = np.full_like(points, AMBIENT)
     for z, strength, colour in LAMPS:
         to_lamp = (-points[0], CEILING_M - points[1], z - points[2])
-        square = to_lamp[0]**2 + to_lamp[1]**2 + to_lamp[2]**2 + np.float32(.15)
+        square = to_lamp[0] ** 2 + to_lamp[1] ** 2 + to_lamp[2] ** 2 + np.float32(0.15)
         cosine = sum(part * normal for part, normal in zip(to_lamp, NORMALS[number], strict=True) if normal)
-        falloff = np.maximum(cosine, 0) * (np.maximum(to_lamp[1], 0) + .25) / square**2 + .10 / (1 + square)
+        falloff = np.maximum(cosine, 0) * (np.maximum(to_lamp[1], 0) + 0.25) / square**2 + 0.10 / (1 + square)
         light += linear(colour)[:, None] * (strength * falloff)
     return light
 
@@ -182,8 +187,8 @@ def _strip(window: Window, scale: int, samples: int) -> Linear:
 
 def _bloom(picture: Linear) -> Linear:
     """Return the light that the lens scatters round the lamps, computed at scale 1, where so soft a thing is cheap."""
-    small = cv2.resize(np.maximum(picture - .5, 0), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    return linear(cv2.resize(.5 * cv2.GaussianBlur(small, (0, 0), 11), picture.shape[1::-1]))
+    small = cv2.resize(np.maximum(picture - 0.5, 0), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return linear(cv2.resize(0.5 * cv2.GaussianBlur(small, (0, 0), 11), picture.shape[1::-1]))
 
 
 @lru_cache(maxsize=2)
@@ -210,16 +215,53 @@ class Pose:
     yaw: float = 0.0
 
 
-EYE_HEIGHT_M, EYE_DISTANCE_M = 1.58, .063
+EYE_HEIGHT_M, EYE_DISTANCE_M = 1.58, 0.063
 RIGHT_EYE, LEFT_EYE = (203.4, 100.6), (246.2, 102.9)  # portrait pixels; the right eye is on the image's left
 EYE_SPAN, EYE_ROW, AXIS = 42.86, 101.75, 227.0
-HAIR_TO_COLLAR = np.array([
-    (155.7, 100), (153.5, 73), (155.7, 60), (165.3, 49), (176.6, 41.4), (189, 36.4), (193, 30), (200.4, 24.6),
-    (215.4, 20.6), (229, 16.3), (243, 17), (260.6, 22.6), (275.6, 31.4), (287, 40), (294.5, 54), (298.2, 67.7),
-    (301.5, 88), (298.7, 100.4), (293.2, 115.4), (284.4, 125.4), (279.4, 129.2), (274.4, 135.5), (268.6, 136.7),
-    (266.4, 143), (263.1, 153), (258, 160.6), (255.6, 170.6), (253.6, 185.6), (258, 214), (182, 214), (185, 180),
-    (186.1, 175.6), (185.6, 163), (185.6, 150.5), (183.3, 135.5), (180.3, 131.2), (175.3, 129.2), (171.5, 123),
-    (169.8, 118), (162.8, 111.6)])
+HAIR_TO_COLLAR = np.array(
+    [
+        (155.7, 100),
+        (153.5, 73),
+        (155.7, 60),
+        (165.3, 49),
+        (176.6, 41.4),
+        (189, 36.4),
+        (193, 30),
+        (200.4, 24.6),
+        (215.4, 20.6),
+        (229, 16.3),
+        (243, 17),
+        (260.6, 22.6),
+        (275.6, 31.4),
+        (287, 40),
+        (294.5, 54),
+        (298.2, 67.7),
+        (301.5, 88),
+        (298.7, 100.4),
+        (293.2, 115.4),
+        (284.4, 125.4),
+        (279.4, 129.2),
+        (274.4, 135.5),
+        (268.6, 136.7),
+        (266.4, 143),
+        (263.1, 153),
+        (258, 160.6),
+        (255.6, 170.6),
+        (253.6, 185.6),
+        (258, 214),
+        (182, 214),
+        (185, 180),
+        (186.1, 175.6),
+        (185.6, 163),
+        (185.6, 150.5),
+        (183.3, 135.5),
+        (180.3, 131.2),
+        (175.3, 129.2),
+        (171.5, 123),
+        (169.8, 118),
+        (162.8, 111.6),
+    ]
+)
 HEAD_LEFT, HEAD_SIZE = 130, (240, 192)  # the part of the portrait that is used: first column; rows, columns
 
 
@@ -228,7 +270,7 @@ def _soft_matte() -> Linear:
     hard = np.zeros((512, 512), np.uint8)
     cv2.fillPoly(hard, [np.round(HAIR_TO_COLLAR * 256).astype(np.int32)], (255,), cv2.LINE_AA, 8)
     soft = cv2.GaussianBlur(hard.astype(np.float32) / 255, (0, 0), 1.6)
-    ramp = np.clip((soft - .45) / .5, 0, 1)
+    ramp = np.clip((soft - 0.45) / 0.5, 0, 1)
     return linear(ramp * ramp * (3 - 2 * ramp))
 
 
@@ -240,14 +282,14 @@ def portrait_pixels() -> npt.NDArray[np.uint8]:
 @lru_cache(maxsize=1)
 def _head() -> Linear:
     """Return the cut-out head in linear light, premultiplied RGBA (240, 192, 4)."""
-    portrait = (portrait_pixels().astype(np.float32) / 255)**2.2
+    portrait = (portrait_pixels().astype(np.float32) / 255) ** 2.2
     matte = _soft_matte()[..., None]
     # the studio backdrop bleeds into the hair's edge: there the colour is carried outward from the safe inside
-    inside = (matte > .98).astype(np.float32)
+    inside = (matte > 0.98).astype(np.float32)
     spread = cv2.GaussianBlur(portrait * inside, (0, 0), 2) / (cv2.GaussianBlur(inside, (0, 0), 2)[..., None] + 1e-4)
     colour = np.where(inside > 0, portrait, spread)
     whole = np.concatenate([colour * matte, matte], -1, dtype=np.float32)
-    return np.ascontiguousarray(whole[:HEAD_SIZE[0], HEAD_LEFT:HEAD_LEFT + HEAD_SIZE[1]])
+    return np.ascontiguousarray(whole[: HEAD_SIZE[0], HEAD_LEFT : HEAD_LEFT + HEAD_SIZE[1]])
 
 
 def _depth(x: Linear, y: Linear) -> Linear:
@@ -285,7 +327,7 @@ def _key(point: Vector) -> tuple[Linear, Linear]:
     """Return the direction (unit vector) of the lamps' combined light at a point, and its RGB strength."""
     offsets = np.array([(-point[0], CEILING_M - point[1], z - point[2]) for z, _, _ in LAMPS])
     square = np.sum(offsets**2, -1, keepdims=True)
-    power = np.array([[strength] for _, strength, _ in LAMPS]) * (offsets[:, 1:2] + .25) / square**1.5
+    power = np.array([[strength] for _, strength, _ in LAMPS]) * (offsets[:, 1:2] + 0.25) / square**1.5
     total = np.sum(offsets / np.sqrt(square) * power, axis=0)
     colour = np.sum(power * np.array([colour for *_, colour in LAMPS]), axis=0)
     return linear(total / np.linalg.norm(total)), linear(colour)
@@ -295,14 +337,14 @@ def _wrap(normal: tuple[Linear, Linear, Linear], point: Vector) -> Linear:
     """Return the light (3, h, w) on a rounded thing at a point; normals right, up and towards the camera."""
     direction, colour = _key(point)
     cosine = normal[0] * direction[0] + normal[1] * direction[1] - normal[2] * direction[2]
-    soft = np.maximum(.5 + .5 * cosine, 0)
+    soft = np.maximum(0.5 + 0.5 * cosine, 0)
     return linear(colour[:, None, None] * (soft * np.sqrt(soft)) + np.float32(2.2 * AMBIENT))
 
 
 @lru_cache(maxsize=1)
 def _head_normals() -> tuple[Linear, Linear, Linear]:
     """Return the head's unit normals on the portrait grid: right, up, towards the viewer."""
-    y, x = np.mgrid[:HEAD_SIZE[0], HEAD_LEFT:HEAD_LEFT + HEAD_SIZE[1]].astype(np.float32)
+    y, x = np.mgrid[: HEAD_SIZE[0], HEAD_LEFT : HEAD_LEFT + HEAD_SIZE[1]].astype(np.float32)
     down, right = np.gradient(cv2.GaussianBlur(_depth(x, y), (0, 0), 3))
     length = np.sqrt(right**2 + down**2 + 1)
     return -right / length, down / length, 1 / length
@@ -336,6 +378,7 @@ def _over(canvas: Linear, colour: Linear, opacity: Linear) -> None:
 
 def _near(ends: tuple[Point, Point], margin: float, window: Window, density: int) -> tuple[slice, slice]:
     """Return the rows and columns of a window's grid that lie within a margin in px of the box round two points."""
+
     def span(ends: Point, origin: int) -> slice:
         low, high = min(ends) - margin - origin, max(ends) + margin - origin
         return slice(max(0, int(low * density)), max(0, int(high * density)))
@@ -352,12 +395,12 @@ def _draw_limb(canvas: Linear, limb: Limb, u: Linear, v: Linear, density: int) -
     right, down = u - x0 - along * dx, v - y0 - along * dy
     zoom = FOCAL_PX / (limb.start[2] + along * (limb.end[2] - limb.start[2]))
     radius = zoom * np.interp(along, np.linspace(0, 1, len(limb.widths)), limb.widths).astype(np.float32)
-    opacity = np.clip((radius - np.hypot(right, down)) * density + .5, 0, 1)
+    opacity = np.clip((radius - np.hypot(right, down)) * density + 0.5, 0, 1)
     if limb.hem:
-        opacity = opacity * np.clip((y1 - v) * density + .5, 0, 1)
-    right, down = .8 * right / (radius + .5 / density), .8 * down / (radius + .5 / density)
+        opacity = opacity * np.clip((y1 - v) * density + 0.5, 0, 1)
+    right, down = 0.8 * right / (radius + 0.5 / density), 0.8 * down / (radius + 0.5 / density)
     front = np.sqrt(np.maximum(1 - right**2 - down**2, 0))
-    crease = 1 + .16 * _worn(along * 60 + 900 * limb.widths[0], right * 24)
+    crease = 1 + 0.16 * _worn(along * 60 + 900 * limb.widths[0], right * 24)
     light = _wrap((right, -down, front), limb.start) * crease
     _over(canvas, light * np.array(limb.albedo, np.float32)[:, None, None], opacity)
 

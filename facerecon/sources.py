@@ -57,8 +57,9 @@ class Source(ABC):
         """
         now = self._digest()
         if now != self.record.sha256:
-            raise IntegrityError(f"source {self.record.path} changed while it was read: "
-                                 f"sha256 before {self.record.sha256}, now {now}")
+            raise IntegrityError(
+                f"source {self.record.path} changed while it was read: sha256 before {self.record.sha256}, now {now}"
+            )
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,15 @@ class Omissions:
 def skipped_frames(first: int, count: int, omission: Omission) -> Skipped:
     """Return the record of `count` omitted frames from index `first` on: subject f000123 or f000123-f000130."""
     subject = f"f{first:06d}" if count == 1 else f"f{first:06d}-f{first + count - 1:06d}"
-    return Skipped(stage="extract", kind="frame", subject=subject, reason=omission.reason, outcome=omission.outcome,
-                   detail=omission.detail, count=count)
+    return Skipped(
+        stage="extract",
+        kind="frame",
+        subject=subject,
+        reason=omission.reason,
+        outcome=omission.outcome,
+        detail=omission.detail,
+        count=count,
+    )
 
 
 class Sampler:

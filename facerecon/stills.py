@@ -27,11 +27,55 @@ MAX_PIXELS = 178_956_970
 """Largest picture, in pixels: Pillow's own limit against decompression bombs (13,377 squared)."""
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
-_PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp",
-                               ".gif", ".jp2", ".j2k", ".pgm", ".ppm", ".pnm"})
-_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
-                             ".wmv", ".asf", ".flv", ".3gp", ".h264", ".264", ".h265", ".265", ".hevc", ".dav",
-                             ".mjpg", ".mjpeg", ".vob", ".ogv"})
+_PICTURE_SUFFIXES = frozenset(
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".gif",
+        ".jp2",
+        ".j2k",
+        ".pgm",
+        ".ppm",
+        ".pnm",
+    }
+)
+_VIDEO_SUFFIXES = frozenset(
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".ts",
+        ".m2ts",
+        ".mts",
+        ".mpg",
+        ".mpeg",
+        ".wmv",
+        ".asf",
+        ".flv",
+        ".3gp",
+        ".h264",
+        ".264",
+        ".h265",
+        ".265",
+        ".hevc",
+        ".dav",
+        ".mjpg",
+        ".mjpeg",
+        ".vob",
+        ".ogv",
+    }
+)
 # A bare stream of JPEG pictures begins exactly as one JPEG picture does.
 _MOTION_JPEG_SUFFIXES = frozenset({".mjpg", ".mjpeg"})
 _ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP"})
@@ -94,8 +138,9 @@ class _PictureSource(Source):
                 yield Frame(omissions.take(), timestamp, picture, keyframe=True)
         yield from omissions.close()
         if not usable:
-            raise EvidenceError(f"source {self.record.path}: none of its {omissions.index} pictures can be decoded; "
-                                "export it again")
+            raise EvidenceError(
+                f"source {self.record.path}: none of its {omissions.index} pictures can be decoded; export it again"
+            )
 
 
 class ImageSource(_PictureSource):
@@ -113,8 +158,14 @@ class ImageSource(_PictureSource):
         self._path, self._files, self._pages = path, [path], [facts["pages"]]
         self.probe = {"pictures": [{"index": 0, "name": path.name, **facts}]}
         self.frame_count_from_header = facts["pages"]
-        self.record = SourceRecord(path=str(path), name=path.name, sha256=self._digest(),
-                                   size_bytes=path.stat().st_size, kind="image", clock="order")
+        self.record = SourceRecord(
+            path=str(path),
+            name=path.name,
+            sha256=self._digest(),
+            size_bytes=path.stat().st_size,
+            kind="image",
+            clock="order",
+        )
 
     def _digest(self) -> str:
         return _file_digest(self._path)
@@ -141,9 +192,14 @@ class FolderSource(_PictureSource):
         self._pages = [each["pages"] for each in facts]
         self.frame_count_from_header = sum(self._pages)
         self.probe = {"pictures": _with_index(self._files, digests, facts), "ignored": ignored}
-        self.record = SourceRecord(path=str(path), name=source_name(path), sha256=_combined(self._files, digests),
-                                   size_bytes=sum(file.stat().st_size for file in self._files),
-                                   kind="folder", clock="order")
+        self.record = SourceRecord(
+            path=str(path),
+            name=source_name(path),
+            sha256=_combined(self._files, digests),
+            size_bytes=sum(file.stat().st_size for file in self._files),
+            kind="folder",
+            clock="order",
+        )
 
     def _digest(self) -> str:
         return folder_digest(self._path)
@@ -185,9 +241,12 @@ def _list_pictures(path: Path) -> tuple[list[Path], list[dict[str, str]]]:
     ignored = [{"name": entry.name, "reason": reason} for entry, reason in reasons if reason]
     if not pictures:
         videos = sum(each["reason"] == "video" for each in ignored)
-        raise EvidenceError(f"source {path} is a folder with {videos} videos and no pictures; give the video files one "
-                            f"by one, for example {path / '*'}" if videos else
-                            f"source {path} is a folder without pictures; give a folder of pictures or a video file")
+        raise EvidenceError(
+            f"source {path} is a folder with {videos} videos and no pictures; give the video files one "
+            f"by one, for example {path / '*'}"
+            if videos
+            else f"source {path} is a folder without pictures; give a folder of pictures or a video file"
+        )
     return pictures, ignored
 
 
@@ -222,9 +281,14 @@ def _facts(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {"pages": 1}
     try:
         with _image(path) as image:
-            return {"pages": int(getattr(image, "n_frames", 1)), "format": image.format, "mode": image.mode,
-                    "width": image.width, "height": image.height,
-                    "exif_orientation": image.getexif().get(0x0112, 1)}
+            return {
+                "pages": int(getattr(image, "n_frames", 1)),
+                "format": image.format,
+                "mode": image.mode,
+                "width": image.width,
+                "height": image.height,
+                "exif_orientation": image.getexif().get(0x0112, 1),
+            }
     except Image.DecompressionBombError:
         return facts | {"error": f"it has more than the limit of {MAX_PIXELS} pixels"}
     except _UNREADABLE as error:
@@ -287,8 +351,14 @@ class AnimationSource(Source):
             raise EvidenceError(f"source {path} cannot be read as a picture: {facts['error']}; export it again")
         self.probe = {"pictures": [{"index": 0, "name": path.name, **facts}], "times": "pts"}
         self.frame_count_from_header = facts["pages"]
-        self.record = SourceRecord(path=str(path), name=path.name, sha256=self._digest(),
-                                   size_bytes=path.stat().st_size, kind="video", clock="stream")
+        self.record = SourceRecord(
+            path=str(path),
+            name=path.name,
+            sha256=self._digest(),
+            size_bytes=path.stat().st_size,
+            kind="video",
+            clock="stream",
+        )
 
     def _digest(self) -> str:
         return _file_digest(self._path)
@@ -316,8 +386,9 @@ class AnimationSource(Source):
             yield Frame(omissions.take(), timestamp, picture, keyframe=omissions.index == 1)
         yield from omissions.close()
         if last < 0:
-            raise EvidenceError(f"source {self._path}: none of its {omissions.index} frames can be decoded; "
-                                "export it again")
+            raise EvidenceError(
+                f"source {self._path}: none of its {omissions.index} frames can be decoded; export it again"
+            )
 
     def _pictures(self) -> Iterator[tuple[int, RGB | Omission]]:
         start_ms = 0
@@ -332,5 +403,6 @@ class AnimationSource(Source):
                     yield start_ms, picture
                     start_ms += int(image.info.get("duration", 0))
         except OSError as error:
-            raise EvidenceError(f"source {self._path} cannot be read: {_one_line(error, self._path)}; "
-                                "check the path") from None
+            raise EvidenceError(
+                f"source {self._path} cannot be read: {_one_line(error, self._path)}; check the path"
+            ) from None

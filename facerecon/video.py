@@ -41,8 +41,29 @@ TimesFrom = Literal["pts", "dts", "order"]
 # No protocol at all: a playlist that was slipped in as evidence can open neither another file nor a socket.
 _OPEN_OPTIONS = {"protocol_whitelist": "none"}
 # Bare streams hold no times; FFmpeg would make them up from an assumed 25 frames per second.
-_CLOCKLESS_FORMATS = frozenset({"h264", "hevc", "vvc", "evc", "mjpeg", "mjpeg_2000", "m4v", "mpegvideo", "h261", "h263",
-                                "vc1", "cavsvideo", "avs2", "avs3", "dirac", "dnxhd", "rawvideo", "obu", "ingenient"})
+_CLOCKLESS_FORMATS = frozenset(
+    {
+        "h264",
+        "hevc",
+        "vvc",
+        "evc",
+        "mjpeg",
+        "mjpeg_2000",
+        "m4v",
+        "mpegvideo",
+        "h261",
+        "h263",
+        "vc1",
+        "cavsvideo",
+        "avs2",
+        "avs3",
+        "dirac",
+        "dnxhd",
+        "rawvideo",
+        "obu",
+        "ingenient",
+    }
+)
 # AVI stores no presentation times, and FFmpeg's guess for these codecs is out of order where there are B frames.
 _DTS_IN_AVI = frozenset({"h264", "hevc"})
 _PEEK_PACKETS = 32
@@ -135,9 +156,14 @@ class VideoSource(Source):
             first = _first_image(stream, packets)
             self.frame_count_from_header = stream.frames or None
         self.probe |= {"times": self._times, "first_frame": first and probe_frame(first)}
-        self.record = SourceRecord(path=str(path), name=source_name(path), sha256=self._digest(),
-                                   size_bytes=path.stat().st_size, kind="video",
-                                   clock="order" if self._times == "order" else "stream")
+        self.record = SourceRecord(
+            path=str(path),
+            name=source_name(path),
+            sha256=self._digest(),
+            size_bytes=path.stat().st_size,
+            kind="video",
+            clock="order" if self._times == "order" else "stream",
+        )
 
     def _digest(self) -> str:
         return source_digest(self._path)
@@ -153,8 +179,10 @@ class VideoSource(Source):
             yield from self._pictures(reading, container, stream)
         yield from reading.omissions.close()
         if not reading.good and (reading.failed or not reading.omissions.index):
-            raise EvidenceError(f"source {self._path}: none of its {reading.omissions.index} frames can be decoded; "
-                                "export it again, or convert it with the recorder's own player")
+            raise EvidenceError(
+                f"source {self._path}: none of its {reading.omissions.index} frames can be decoded; "
+                "export it again, or convert it with the recorder's own player"
+            )
 
     def _pictures(self, reading: _Reading, container: Any, stream: Any) -> Iterator[Frame | Skipped]:
         kind = KeyframeDecoder if reading.keyframes_only else Decoder
@@ -297,8 +325,10 @@ def _container(path: Path, file: IO[bytes]) -> Any:
             return av.open(file, options=_OPEN_OPTIONS)
         except av.error.FFmpegError as error:
             reason = damage_in(log) or error.strerror
-    raise EvidenceError(f"source {path} is not media that FFmpeg knows ({reason}); if it is a recorder's own format, "
-                        "export it as MP4, AVI or MKV")
+    raise EvidenceError(
+        f"source {path} is not media that FFmpeg knows ({reason}); if it is a recorder's own format, "
+        "export it as MP4, AVI or MKV"
+    )
 
 
 def _video_stream(path: Path, container: Any) -> Any:
@@ -313,8 +343,10 @@ def _video_stream(path: Path, container: Any) -> Any:
     if container.format.name.endswith("_pipe") and not codec.width * codec.height:
         raise EvidenceError(f"source {path} is not media that can be read (the picture is broken); export it again")
     if codec.width * codec.height > MAX_PIXELS:
-        raise EvidenceError(f"source {path} has pictures of {codec.width}x{codec.height} pixels, more than the limit "
-                            f"of {MAX_PIXELS} pixels; check the file, or reduce it first")
+        raise EvidenceError(
+            f"source {path} has pictures of {codec.width}x{codec.height} pixels, more than the limit "
+            f"of {MAX_PIXELS} pixels; check the file, or reduce it first"
+        )
     return stream
 
 

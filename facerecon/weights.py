@@ -194,8 +194,10 @@ def verified_bytes(item: Entry) -> bytes:
         raise ResourceError(f"the weights {path} cannot be read: {error.strerror}") from error
     found = sha256_bytes(data)
     if found != item.sha256:
-        raise IntegrityError(f"{path} is not the pinned {item.id}: expected SHA-256 {item.sha256}, found {found}; "
-                             f"delete it, then {way_to_get(item)}")
+        raise IntegrityError(
+            f"{path} is not the pinned {item.id}: expected SHA-256 {item.sha256}, found {found}; "
+            f"delete it, then {way_to_get(item)}"
+        )
     return data
 
 
@@ -261,8 +263,10 @@ def fetch(item: Entry, *, progress: Progress | None = None, base_url: str | None
             return _download(url, item, progress)
         except OSError as error:
             failures.append(f"{url}: {error}")
-    raise ResourceError(f"{item.id} could not be downloaded ({'; '.join(failures)}); "
-                        "or bring the file on a medium and run `facerecon weights import FOLDER`")
+    raise ResourceError(
+        f"{item.id} could not be downloaded ({'; '.join(failures)}); "
+        "or bring the file on a medium and run `facerecon weights import FOLDER`"
+    )
 
 
 def _download(url: str, item: Entry, progress: Progress | None) -> Path:
@@ -273,13 +277,16 @@ def _download(url: str, item: Entry, progress: Progress | None) -> Path:
     meter: Any = _Meter(progress) if progress else False
     downloader = pooch.HTTPDownloader(progressbar=meter, chunk_size=_CHUNK_BYTES, timeout=_TIMEOUT_S)
     try:
-        path = pooch.retrieve(url, known_hash=f"sha256:{item.sha256}", fname=item.file, path=weights_cache(),
-                              downloader=downloader)
+        path = pooch.retrieve(
+            url, known_hash=f"sha256:{item.sha256}", fname=item.file, path=weights_cache(), downloader=downloader
+        )
     except OSError:
         raise  # connection and HTTP errors; some of them are ValueErrors as well
     except ValueError as error:
-        raise IntegrityError(f"{url} did not deliver the pinned {item.id} (expected SHA-256 {item.sha256}); "
-                             "nothing was kept; try again, or another source") from error
+        raise IntegrityError(
+            f"{url} did not deliver the pinned {item.id} (expected SHA-256 {item.sha256}); "
+            "nothing was kept; try again, or another source"
+        ) from error
     Path(path).chmod(_FILE_MODE)
     return Path(path)
 
@@ -344,5 +351,6 @@ def write_atomically(path: Path, data: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise ResourceError(f"{path} cannot be written: {error.strerror}; set FACERECON_WEIGHTS to a folder that can"
-                            ) from error
+        raise ResourceError(
+            f"{path} cannot be written: {error.strerror}; set FACERECON_WEIGHTS to a folder that can"
+        ) from error

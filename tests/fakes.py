@@ -30,14 +30,28 @@ OTHER = (120, 150, 200)
 
 def stamp(model_id: str, role: str) -> ModelStamp:
     return ModelStamp(
-        id=model_id, role=role, architecture="fake", provider="packaged", source="tests", source_sha256="0" * 64,
-        weights_sha256="1" * 64, licence="none", training_data="none", reference="tests/fakes.py", device="cpu",
+        id=model_id,
+        role=role,
+        architecture="fake",
+        provider="packaged",
+        source="tests",
+        source_sha256="0" * 64,
+        weights_sha256="1" * 64,
+        licence="none",
+        training_data="none",
+        reference="tests/fakes.py",
+        device="cpu",
         precision="fp32",
     )
 
 
-def picture(width: int = 160, height: int = 120, faces: Sequence[tuple[int, int, int]] = (),
-            colours: Sequence[tuple[int, int, int]] = (), background: int = 30) -> RGB:
+def picture(
+    width: int = 160,
+    height: int = 120,
+    faces: Sequence[tuple[int, int, int]] = (),
+    colours: Sequence[tuple[int, int, int]] = (),
+    background: int = 30,
+) -> RGB:
     """Draw a frame; faces are (x, y, size) of their top-left corner."""
     canvas = np.full((height, width, 3), background, np.uint8)
     for number, (x, y, size) in enumerate(faces):
@@ -83,8 +97,9 @@ class FakeRestorer:
     def restore(self, faces: Sequence[FaceView]) -> list[Restoration]:
         if self.fail:
             raise RestorationError("tile 0,0 is not finite, also in fp32")
-        return [Restoration(face.pixels.repeat(self.scale, 0).repeat(self.scale, 1), "fp32", "1 tile")
-                for face in faces]
+        return [
+            Restoration(face.pixels.repeat(self.scale, 0).repeat(self.scale, 1), "fp32", "1 tile") for face in faces
+        ]
 
 
 class FakeRecognizer:
@@ -106,11 +121,23 @@ class FakeRecognizer:
 class FakeSource(Source):
     """Frames from a list; `changes` makes it differ when it is hashed again; None stands for an undecodable frame."""
 
-    def __init__(self, pictures: Sequence[RGB | None], *, clock: str = "stream", changes: bool = False,
-                 interrupt_at: int | None = None) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[RGB | None],
+        *,
+        clock: str = "stream",
+        changes: bool = False,
+        interrupt_at: int | None = None,
+    ) -> None:
         digest = sha256_bytes(b"".join(p.tobytes() if p is not None else b"?" for p in pictures))
-        self.record = SourceRecord(path="/evidence/clip.mp4", name="clip.mp4", sha256=digest, size_bytes=1,
-                                   kind="video" if clock == "stream" else "folder", clock=clock)  # type: ignore[arg-type]
+        self.record = SourceRecord(
+            path="/evidence/clip.mp4",
+            name="clip.mp4",
+            sha256=digest,
+            size_bytes=1,
+            kind="video" if clock == "stream" else "folder",
+            clock=clock,
+        )  # type: ignore[arg-type]
         self.probe = {"format": "fake"}
         self.frame_count_from_header = len(pictures)
         self._pictures, self._changes, self._interrupt_at = pictures, changes, interrupt_at
@@ -121,8 +148,9 @@ class FakeSource(Source):
             if index == self._interrupt_at:
                 raise KeyboardInterrupt
             if pixels is None:
-                yield Skipped(stage="extract", kind="frame", subject=f"f{index:06d}", reason="undecodable",
-                              outcome="failed")
+                yield Skipped(
+                    stage="extract", kind="frame", subject=f"f{index:06d}", reason="undecodable", outcome="failed"
+                )
             elif index % step:
                 yield Skipped(stage="extract", kind="frame", subject=f"f{index:06d}", reason="not-sampled")
             else:

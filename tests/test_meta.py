@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 
 from facerecon import errors
 from facerecon.commands.main import COMMANDS
@@ -20,10 +20,22 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_exit_codes_are_the_documented_table() -> None:
-    codes = {name: kind.exit_code for name, kind in vars(errors).items()
-             if isinstance(kind, type) and issubclass(kind, Exception)}
-    assert codes == {"FacereconError": 1, "UsageError": 2, "ProfileError": 2, "EvidenceError": 3, "IntegrityError": 4,
-                     "ResourceError": 5, "BatchError": 6, "Interrupted": 130, "RestorationError": 1}
+    codes = {
+        name: kind.exit_code
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    assert codes == {
+        "FacereconError": 1,
+        "UsageError": 2,
+        "ProfileError": 2,
+        "EvidenceError": 3,
+        "IntegrityError": 4,
+        "ResourceError": 5,
+        "BatchError": 6,
+        "Interrupted": 130,
+        "RestorationError": 1,
+    }
     for code in sorted(set(codes.values()) | {0}):
         assert re.search(rf"^\| {code} \|", README, re.MULTILINE), f"README's exit-code table lacks {code}"
 
@@ -62,17 +74,23 @@ def test_module_is_short_documented_and_named_plainly(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_only_the_console_writes_to_the_terminal(path: Path) -> None:
-    calls = [node.func.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    calls = [
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
     assert "print" not in calls
     assert "eval" not in calls
     assert "exec" not in calls
 
 
 def test_functions_are_short() -> None:
-    lengths = [(node.end_lineno or 0) - (node.body[1] if _documented(node) and len(node.body) > 1 else node.body[0]).lineno
-               + 1 for path in SOURCES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-               if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = [
+        (node.end_lineno or 0) - (node.body[1] if _documented(node) and len(node.body) > 1 else node.body[0]).lineno + 1
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
     within = sum(length <= 50 for length in lengths) / len(lengths)
     assert within >= 0.95
     assert sorted(lengths)[len(lengths) // 2] <= 9

@@ -25,8 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Option("--folder", help="Where to put it; must not exist.",
-                                                show_default="./facerecon-demo, -2, -3, ...")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where to put it; must not exist.", show_default="./facerecon-demo, -2, -3, ..."),
+    ] = None,
     profile: options.ProfileOption = "standard",
     device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
@@ -71,8 +73,10 @@ def averages(figures: list[Measurement]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[float]] = {}
     for figure in figures:
         groups.setdefault((figure.variant, figure.metric), []).append(figure.value)
-    return [{"variant": variant, "metric": metric, "mean": round(sum(values) / len(values), 4), "pictures": len(values)}
-            for (variant, metric), values in groups.items()]
+    return [
+        {"variant": variant, "metric": metric, "mean": round(sum(values) / len(values), 4), "pictures": len(values)}
+        for (variant, metric), values in groups.items()
+    ]
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -28,18 +28,30 @@ def doctor(as_json: options.JsonOption = False) -> None:
     from facerecon.engines.runtime import describe_runtime
 
     console = Console(as_json=as_json)
-    runtime = {**software(), **describe_runtime(), "pyav": av.__version__,
-               "ffmpeg": {name: ".".join(map(str, v)) for name, v in av.library_versions.items()}}
+    runtime = {
+        **software(),
+        **describe_runtime(),
+        "pyav": av.__version__,
+        "ffmpeg": {name: ".".join(map(str, v)) for name, v in av.library_versions.items()},
+    }
     items = [(item, status(item)) for item in load_registry().weights]
     profiles = {name: _missing(name, {item.id: state for item, state in items}) for name in shipped_profiles()}
     if as_json:
-        console.result({"runtime": runtime, "weights": {item.id: state for item, state in items},
-                        "weights_folder": str(weights_cache()), "profiles": profiles})
+        console.result(
+            {
+                "runtime": runtime,
+                "weights": {item.id: state for item, state in items},
+                "weights_folder": str(weights_cache()),
+                "profiles": profiles,
+            }
+        )
     console.show(_facts(runtime))
     console.show(_weights(items))
     for name, missing in profiles.items():
-        console.show(f"profile [bold]{name}[/]: " + ("[green]ready[/]" if not missing else
-                                                      f"[yellow]needs {', '.join(missing)}[/]"))
+        console.show(
+            f"profile [bold]{name}[/]: "
+            + ("[green]ready[/]" if not missing else f"[yellow]needs {', '.join(missing)}[/]")
+        )
 
 
 def _facts(runtime: dict[str, Any]) -> Table:

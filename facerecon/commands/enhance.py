@@ -46,5 +46,7 @@ def enhance(
 def _refuse_repetition(case: Case, bench: Workbench) -> None:
     done = case.runs("enhance")
     if done and done[-1].details["profile_sha256"] == bench.profile.digest:
-        raise UsageError(f"case {case.root} is already enhanced with profile {bench.profile.name}, and nothing was "
-                         "changed; name another --profile, or choose another --case")
+        raise UsageError(
+            f"case {case.root} is already enhanced with profile {bench.profile.name}, and nothing was "
+            "changed; name another --profile, or choose another --case"
+        )

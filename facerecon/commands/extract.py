@@ -35,8 +35,10 @@ def extract(
     opened, evidence = bench.case_for(source, case)
     with opened:
         if opened.runs("extract"):
-            raise UsageError(f"case {opened.root} has its extraction already, and nothing was changed; choose another "
-                             f"--case, or go on with 'facerecon enhance {opened.root}'")
+            raise UsageError(
+                f"case {opened.root} has its extraction already, and nothing was changed; choose another "
+                f"--case, or go on with 'facerecon enhance {opened.root}'"
+            )
         run_extract(bench, opened, evidence)
         document = extract_summary(opened)
     if as_json:

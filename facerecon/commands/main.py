@@ -18,8 +18,11 @@ from facerecon.errors import FacereconError
 app = typer.Typer(
     name="facerecon",
     help="Find faces in archived footage, make the best honest picture of each person, compare with a gallery, "
-         "report so that it can be checked.",
-    no_args_is_help=True, add_completion=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
+    "report so that it can be checked.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
 )
 COMMANDS = ("run", "extract", "enhance", "recognize", "report", "verify", "demo", "profiles", "weights", "doctor")
 for _name in COMMANDS:

@@ -10,32 +10,47 @@ import typer
 Media = Annotated[Path, typer.Argument(help="A video, an image, or a folder of images.", show_default=False)]
 Target = Annotated[
     Path,
-    typer.Argument(help="A case folder; or a video, image or folder of images, for which the earlier stages run first.",
-                   show_default=False),
+    typer.Argument(
+        help="A case folder; or a video, image or folder of images, for which the earlier stages run first.",
+        show_default=False,
+    ),
 ]
 CaseFolder = Annotated[Path, typer.Argument(help="A case folder.", show_default=False)]
 CaseOption = Annotated[
     Path | None, typer.Option("--case", help="Case folder to make.", show_default="./cases/<name of the source>")
 ]
-GalleryOption = Annotated[Path, typer.Option("--gallery", help="Folder of known persons: NAME/*.jpg or NAME.jpg.",
-                                             show_default=False)]
+GalleryOption = Annotated[
+    Path, typer.Option("--gallery", help="Folder of known persons: NAME/*.jpg or NAME.jpg.", show_default=False)
+]
 OptionalGallery = Annotated[
-    Path | None, typer.Option("--gallery", help="Folder of known persons: NAME/*.jpg or NAME.jpg. Without it nothing "
-                                                "is compared.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--gallery",
+        help="Folder of known persons: NAME/*.jpg or NAME.jpg. Without it nothing is compared.",
+        show_default=False,
+    ),
 ]
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", "-p", help="Profile name (see 'facerecon profiles list') or YAML file.",
-                             show_default="standard, or the case's own")
+    str | None,
+    typer.Option(
+        "--profile",
+        "-p",
+        help="Profile name (see 'facerecon profiles list') or YAML file.",
+        show_default="standard, or the case's own",
+    ),
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a profile key, for example --set detect.min_score=0.7. "
-                                                 "Repeatable.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--set", help="Override a profile key, for example --set detect.min_score=0.7. Repeatable.", show_default=False
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document (schema 1).")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no information; errors only.")]
-CaseIdOption = Annotated[str | None, typer.Option("--case-id", help="Your case number.",
-                                                  show_default="the case folder's name")]
+CaseIdOption = Annotated[
+    str | None, typer.Option("--case-id", help="Your case number.", show_default="the case folder's name")
+]
 OperatorOption = Annotated[str, typer.Option("--operator", help="Who runs this.")]
 PurposeOption = Annotated[str, typer.Option("--purpose", help="Why this footage is examined.")]
 PdfOption = Annotated[bool, typer.Option("--pdf/--no-pdf", help="Also write a PDF/A.")]

@@ -26,8 +26,14 @@ def list_profiles(as_json: options.JsonOption = False) -> None:
     console = Console(as_json=as_json)
     profiles = [load_profile(name) for name in shipped_profiles()]
     if as_json:
-        console.result({"profiles": [{"name": p.name, "evidential": p.evidential, "description": p.description,
-                                      "sha256": p.digest} for p in profiles]})
+        console.result(
+            {
+                "profiles": [
+                    {"name": p.name, "evidential": p.evidential, "description": p.description, "sha256": p.digest}
+                    for p in profiles
+                ]
+            }
+        )
     table = Table("profile", "learned image model", "for", box=None, header_style="dim", pad_edge=False)
     for profile in profiles:
         learned = any(step.kind == "restore" for step in profile.enhance.steps)
@@ -51,7 +57,9 @@ def show(
 
 
 @group.command("validate")
-def validate(files: Annotated[list[str], typer.Argument(help="Profile names or YAML files.", show_default=False)]) -> None:
+def validate(
+    files: Annotated[list[str], typer.Argument(help="Profile names or YAML files.", show_default=False)],
+) -> None:
     """Check profiles; exit 2 names the first key that is wrong."""
     console = Console()
     for name in files:

@@ -82,5 +82,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
 def _refuse_finished(case: Case, *, with_gallery: bool) -> None:
     needed = [stage for stage in STAGES if stage != "recognize" or with_gallery]
     if all(case.runs(stage) for stage in needed):
-        raise UsageError(f"case {case.root} is finished, and nothing was changed; choose another --case, or re-run one "
-                         "stage on the case folder (enhance, recognize, report)")
+        raise UsageError(
+            f"case {case.root} is finished, and nothing was changed; choose another --case, or re-run one "
+            "stage on the case folder (enhance, recognize, report)"
+        )

@@ -77,6 +77,8 @@ def extracted_case(bench: Workbench, target: Path, root: Path | None) -> Case:
     case = bench.open_case(target)
     if not case.runs("extract"):
         case.close()
-        raise UsageError(f"the extraction of case {target} is not finished; resume it with "
-                         f"'facerecon extract {case.info.source.path} --case {target}'")
+        raise UsageError(
+            f"the extraction of case {target} is not finished; resume it with "
+            f"'facerecon extract {case.info.source.path} --case {target}'"
+        )
     return case

@@ -32,6 +32,8 @@ def verify_command(
         raise
     if as_json:
         console.result(verify_summary(str(case), manifest, ()))
-    console.show(f"[green]verified[/]  {len(manifest.files)} files, {manifest.ledger_entries} ledger entries, "
-                 f"state: {manifest.state}")
+    console.show(
+        f"[green]verified[/]  {len(manifest.files)} files, {manifest.ledger_entries} ledger entries, "
+        f"state: {manifest.state}"
+    )
     console.show(f"[bold]Ledger head:[/] {manifest.ledger_head}")

@@ -16,12 +16,20 @@ def extraction(document: Mapping[str, Any]) -> RenderableType:
     frames, tracks = document["frames"], document["tracks"]
     head = Text.assemble(("Tracks: ", "bold"), f"{len(tracks)}   ", ("frames: ", "bold"), _counts(frames))
     if not tracks:
-        return Group(head, Text("No face was found. That is a result; it does not show that nobody is in the footage."),
-                     *_skips(document))
+        return Group(
+            head,
+            Text("No face was found. That is a result; it does not show that nobody is in the footage."),
+            *_skips(document),
+        )
     table = Table("track", "from", "to", "detections", "best shots", box=None, header_style="dim", pad_edge=False)
     for track in tracks:
-        table.add_row(track["id"], _clock(track["first_s"]), _clock(track["last_s"]), str(track["detections"]),
-                      str(len(track["best"])))
+        table.add_row(
+            track["id"],
+            _clock(track["first_s"]),
+            _clock(track["last_s"]),
+            str(track["detections"]),
+            str(len(track["best"])),
+        )
     return Group(head, Padding(table, (0, 0, 0, 2)), *_skips(document))
 
 
@@ -29,7 +37,9 @@ def enhancement(document: Mapping[str, Any]) -> RenderableType:
     """Show what was enhanced."""
     restored = document["restored"]
     models = sorted({f"{r['model']} ({r['precision']})" if r["model"] else "classical filters" for r in restored})
-    line = Text.assemble(("Enhanced pictures: ", "bold"), str(len(restored)), f", by {', '.join(models)}" if models else "")
+    line = Text.assemble(
+        ("Enhanced pictures: ", "bold"), str(len(restored)), f", by {', '.join(models)}" if models else ""
+    )
     return Group(line, *_skips(document))
 
 
@@ -37,20 +47,44 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
     """Show the candidate lists, primary variants first."""
     listed = document["candidates"]
     if not listed:
-        return Group(Text("No comparison was made, or no track could be compared. This does not exclude anyone."),
-                     *_skips(document))
-    table = Table("track", "variant", "rank", "candidate", "similarity", "threshold", "it is", box=None, header_style="dim",
-                  pad_edge=False)
+        return Group(
+            Text("No comparison was made, or no track could be compared. This does not exclude anyone."),
+            *_skips(document),
+        )
+    table = Table(
+        "track",
+        "variant",
+        "rank",
+        "candidate",
+        "similarity",
+        "threshold",
+        "it is",
+        box=None,
+        header_style="dim",
+        pad_edge=False,
+    )
     for line in listed:
         above = "above" if line["above_threshold"] else "below"
-        table.add_row(line["track"], line["variant"] + ("" if line["primary"] else " (secondary)"), str(line["rank"]),
-                      line["identity"], f"{line['similarity']:.2f}", f"{line['threshold']:.2f}", above,
-                      style="" if line["primary"] else "dim")
+        table.add_row(
+            line["track"],
+            line["variant"] + ("" if line["primary"] else " (secondary)"),
+            str(line["rank"]),
+            line["identity"],
+            f"{line['similarity']:.2f}",
+            f"{line['threshold']:.2f}",
+            above,
+            style="" if line["primary"] else "dim",
+        )
     return Group(
-        Text.assemble(("Candidates", "bold"), " (likelihood ratio: not calibrated)"), Padding(table, (0, 0, 0, 2)),
-        Text("A candidate is a lead, not a statement of who a person is. No candidate above the threshold does not "
-             "exclude anyone.",
-             style="italic"), *_skips(document))
+        Text.assemble(("Candidates", "bold"), " (likelihood ratio: not calibrated)"),
+        Padding(table, (0, 0, 0, 2)),
+        Text(
+            "A candidate is a lead, not a statement of who a person is. No candidate above the threshold does not "
+            "exclude anyone.",
+            style="italic",
+        ),
+        *_skips(document),
+    )
 
 
 def report_files(document: Mapping[str, Any]) -> RenderableType:
@@ -71,8 +105,10 @@ def _skips(document: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return (f"{counts['requested']} = {counts['written']} analysed + {counts['failed']} failed + "
-            f"{counts['skipped']} skipped")
+    return (
+        f"{counts['requested']} = {counts['written']} analysed + {counts['failed']} failed + "
+        f"{counts['skipped']} skipped"
+    )
 
 
 def _clock(seconds: float) -> str:

@@ -14,8 +14,9 @@ from facerecon.errors import BatchError, FacereconError, IntegrityError, UsageEr
 from facerecon.resources import weights_cache
 from facerecon.weights import Entry, entry, fetch, import_folder, load_registry, locate, status
 
-group = typer.Typer(help="Model weights: what is here, how to get the rest, and whether it is what it should be.",
-                    no_args_is_help=True)
+group = typer.Typer(
+    help="Model weights: what is here, how to get the rest, and whether it is what it should be.", no_args_is_help=True
+)
 _STYLES = {"present": "green", "missing": "dim", "corrupt": "bold red"}
 
 
@@ -35,18 +36,30 @@ def list_weights(as_json: options.JsonOption = False) -> None:
     for item, state in items:
         table.add_row(item.id, item.role, item.provider, f"[{_STYLES[state]}]{state}[/]", item.licence)
     console.show(table)
-    console.show(f"Folder: {weights_cache()}   get one: facerecon weights fetch ID   offline: facerecon weights import DIR")
+    console.show(
+        f"Folder: {weights_cache()}   get one: facerecon weights fetch ID   offline: facerecon weights import DIR"
+    )
 
 
 def _document(item: Entry, state: str) -> dict[str, object]:
     path = locate(item)
-    return {"id": item.id, "role": item.role, "provider": item.provider, "state": state, "sha256": item.sha256,
-            "licence": item.licence, "training_data": item.training_data, "path": str(path) if path else None}
+    return {
+        "id": item.id,
+        "role": item.role,
+        "provider": item.provider,
+        "state": state,
+        "sha256": item.sha256,
+        "licence": item.licence,
+        "training_data": item.training_data,
+        "path": str(path) if path else None,
+    }
 
 
 @group.command("fetch")
 def fetch_weights(
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids from 'facerecon weights list'.", show_default=False)] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids from 'facerecon weights list'.", show_default=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every official file (about 1.3 GB).")] = False,
     mirror: Annotated[str | None, typer.Option("--mirror", help="URL of a folder that holds the files.")] = None,
     quiet: options.QuietOption = False,
@@ -88,8 +101,9 @@ def _fetch(console: Console, item: Entry, mirror: str | None) -> None:
 
 @group.command("import")
 def import_weights(
-    folder: Annotated[Path, typer.Argument(help="Folder with downloaded files; names do not matter, digests do.",
-                                           show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with downloaded files; names do not matter, digests do.", show_default=False)
+    ],
 ) -> None:
     """Take official weights from a folder: for machines without a network."""
     console = Console()

@@ -76,9 +76,14 @@ class Workbench:
             return self._existing(root, source), source
         profile = self.profile
         info = CaseInfo(
-            case_id=self.facts.case_id or root.resolve().name, operator=self.facts.operator, purpose=self.facts.purpose,
+            case_id=self.facts.case_id or root.resolve().name,
+            operator=self.facts.operator,
+            purpose=self.facts.purpose,
             created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            tool_version=__version__, source=source.record, profile_name=profile.name, profile_sha256=profile.digest,
+            tool_version=__version__,
+            source=source.record,
+            profile_name=profile.name,
+            profile_sha256=profile.digest,
         )
         return Case.create(root, info, profile, source.probe), source
 
@@ -86,8 +91,10 @@ class Workbench:
         case = Case.open(root)
         if case.info.source.sha256 != source.record.sha256:
             case.close()
-            raise UsageError(f"case {root} is about another source ({case.info.source.name}, SHA-256 "
-                             f"{case.info.source.sha256[:12]}...); choose another --case")
+            raise UsageError(
+                f"case {root} is about another source ({case.info.source.name}, SHA-256 "
+                f"{case.info.source.sha256[:12]}...); choose another --case"
+            )
         if self.profile_name is None and not self.overrides:
             self._profile = load_profile(str(root / "profile.yaml"))
         return case
@@ -99,8 +106,10 @@ class Workbench:
             UsageError: the profiles differ.
         """
         if self.profile.digest != case.info.profile_sha256:
-            raise UsageError(f"case {case.root} was begun with profile {case.info.profile_name} "
-                             f"({case.info.profile_sha256[:12]}...), not this one; choose another --case")
+            raise UsageError(
+                f"case {case.root} was begun with profile {case.info.profile_name} "
+                f"({case.info.profile_sha256[:12]}...), not this one; choose another --case"
+            )
 
     # --- engines ------------------------------------------------------------------------------------------------------
 
@@ -124,8 +133,13 @@ class Workbench:
         from facerecon.engines.catalogue import open_detector
 
         settings = self.profile.detect
-        return open_detector(settings.model, device=self.device, nms_iou=settings.nms_iou, batch=settings.batch,
-                             min_score=min(settings.min_score, self.profile.track.continue_score))
+        return open_detector(
+            settings.model,
+            device=self.device,
+            nms_iou=settings.nms_iou,
+            batch=settings.batch,
+            min_score=min(settings.min_score, self.profile.track.continue_score),
+        )
 
     @cached_property
     def restorers(self) -> dict[str, Restorer]:
@@ -133,8 +147,12 @@ class Workbench:
         from facerecon.engines.catalogue import open_restorer
 
         steps = [step for step in self.profile.enhance.steps if isinstance(step, RestoreStep)]
-        return {step.model: open_restorer(step.model, device=self.device, precision=step.precision,
-                                          tile_px=step.tile_px, batch=step.batch) for step in steps}
+        return {
+            step.model: open_restorer(
+                step.model, device=self.device, precision=step.precision, tile_px=step.tile_px, batch=step.batch
+            )
+            for step in steps
+        }
 
     @cached_property
     def recognizer(self) -> Recognizer:

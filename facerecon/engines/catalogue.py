@@ -19,8 +19,15 @@ from facerecon.weights import Entry, Registry, load_registry, locate
 _BEST_DETECTOR, _OFFLINE_DETECTOR = "retinaface-resnet50", "retinaface-mobile0.25"
 
 
-def open_detector(weights_id: str = "auto", *, device: str = "auto", min_score: float = 0.8, nms_iou: float = 0.4,
-                  batch: int = 8, registry: Registry | None = None) -> Detector:
+def open_detector(
+    weights_id: str = "auto",
+    *,
+    device: str = "auto",
+    min_score: float = 0.8,
+    nms_iou: float = 0.4,
+    batch: int = 8,
+    registry: Registry | None = None,
+) -> Detector:
     """Load a face detector; "auto" takes ResNet50 when its weights are here, else MobileNet0.25.
 
     Raises:
@@ -37,8 +44,16 @@ def open_detector(weights_id: str = "auto", *, device: str = "auto", min_score: 
     return RetinaFaceDetector(item, _prepare(device), min_score=min_score, nms_iou=nms_iou, batch=batch)
 
 
-def open_restorer(weights_id: str, *, device: str = "auto", precision: str = "auto", tile_px: int = 256, batch: int = 4,
-                  blend: float = 1.0, registry: Registry | None = None) -> Restorer:
+def open_restorer(
+    weights_id: str,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    tile_px: int = 256,
+    batch: int = 4,
+    blend: float = 1.0,
+    registry: Registry | None = None,
+) -> Restorer:
     """Load a restorer of faces. `blend` (0..1) is how much of a face restorer's picture goes into the result.
 
     Raises:
@@ -56,8 +71,9 @@ def open_restorer(weights_id: str, *, device: str = "auto", precision: str = "au
     raise _wrong_kind(item, "restorer")
 
 
-def open_recognizer(weights_id: str = "dlib-resnet", *, device: str = "auto", batch: int = 32,
-                    registry: Registry | None = None) -> Recognizer:
+def open_recognizer(
+    weights_id: str = "dlib-resnet", *, device: str = "auto", batch: int = 32, registry: Registry | None = None
+) -> Recognizer:
     """Load a face recognizer.
 
     Raises:

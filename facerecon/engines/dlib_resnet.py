@@ -35,7 +35,8 @@ class DlibResNet(nn.Module):
         """Create the layers, without weights."""
         super().__init__()
         self.convs = nn.ModuleList(
-            _convolution(index, outputs, inputs, side) for index, (outputs, inputs, side) in enumerate(conv_shapes()))
+            _convolution(index, outputs, inputs, side) for index, (outputs, inputs, side) in enumerate(conv_shapes())
+        )
         self.projection = nn.Linear(_WIDTHS[-1], _DIMENSIONS, bias=False)
         self.mean: torch.Tensor
         self.register_buffer("mean", torch.tensor(_MEAN_RGB).view(1, 3, 1, 1), persistent=False)

@@ -32,8 +32,9 @@ CONTEXT_PX = 48
 class EsrganRestorer:
     """A `Restorer`: enlarges a picture of a face as a whole; it does not use the landmarks."""
 
-    def __init__(self, item: Entry, device: torch.device, *, precision: str = "auto", tile_px: int = 256,
-                 batch: int = 4) -> None:
+    def __init__(
+        self, item: Entry, device: torch.device, *, precision: str = "auto", tile_px: int = 256, batch: int = 4
+    ) -> None:
         """Load the network.
 
         `tile_px` is the largest core of a tile, in input pixels; `batch` the number of tiles per pass.

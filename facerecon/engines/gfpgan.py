@@ -35,8 +35,9 @@ _FEATHER = 0.25
 class GfpganRestorer:
     """A `Restorer`: the crop enlarged by Lanczos, with the restored face in it."""
 
-    def __init__(self, item: Entry, device: torch.device, *, precision: str = "auto", batch: int = 4, blend: float = 1.0
-                 ) -> None:
+    def __init__(
+        self, item: Entry, device: torch.device, *, precision: str = "auto", batch: int = 4, blend: float = 1.0
+    ) -> None:
         """Load the network.
 
         `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face.
@@ -81,8 +82,9 @@ class GfpganRestorer:
         tiled = run_tiled(stack, self._run, self._plan, 1)
         restored = tiled.pixels.clamp_(0, 1).mul_(255).permute(0, 2, 3, 1).round_().to(torch.uint8).numpy()
         return [
-            Restoration(paste(face.pixels, square, matrix, self._scale, self._blend), tiled.plan.precision,
-                        tiled.description)
+            Restoration(
+                paste(face.pixels, square, matrix, self._scale, self._blend), tiled.plan.precision, tiled.description
+            )
             for face, square, matrix in zip(faces, restored, transforms, strict=True)
         ]
 
@@ -111,8 +113,16 @@ def empty_network() -> nn.Module:
     """Return the network without its weights."""
     network_class = compat.network_class("gfpgan.archs.gfpganv1_clean_arch", "GFPGANv1Clean")
     return network_class(
-        out_size=SIDE_PX, num_style_feat=512, channel_multiplier=2, fix_decoder=False, num_mlp=8, input_is_latent=True,
-        different_w=True, narrow=1, sft_half=True)
+        out_size=SIDE_PX,
+        num_style_feat=512,
+        channel_multiplier=2,
+        fix_decoder=False,
+        num_mlp=8,
+        input_is_latent=True,
+        different_w=True,
+        narrow=1,
+        sft_half=True,
+    )
 
 
 def paste(crop: RGB, square: RGB, to_square: Affine, scale: int, blend: float) -> RGB:

@@ -25,7 +25,7 @@ from facerecon.records import RGB, Detection, ModelStamp
 from facerecon.weights import Entry
 
 ARCHITECTURES = {"retinaface-mobile0.25": "mobile0.25", "retinaface-resnet50": "resnet50"}
-_MEAN_BGR = (104.0, 117.0, 123.0)
+_MEAN_RGB = (123.0, 117.0, 104.0)
 _STEPS_AND_SIZES = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
 _VARIANCES = (0.1, 0.2)
 
@@ -33,8 +33,9 @@ _VARIANCES = (0.1, 0.2)
 class RetinaFaceDetector:
     """A `Detector`: finds faces from about 10 px upward, with five landmarks each."""
 
-    def __init__(self, item: Entry, device: torch.device, *, min_score: float = 0.8, nms_iou: float = 0.4,
-                 batch: int = 8) -> None:
+    def __init__(
+        self, item: Entry, device: torch.device, *, min_score: float = 0.8, nms_iou: float = 0.4, batch: int = 8
+    ) -> None:
         """Load the network.
 
         `min_score` is the smallest score reported, `nms_iou` the overlap from which the lower of two boxes is dropped,
@@ -46,7 +47,7 @@ class RetinaFaceDetector:
         """
         self._network = _build(item, device)
         self._device, self._min_score, self._nms_iou, self._batch = device, min_score, nms_iou, batch
-        self._mean = torch.tensor(_MEAN_BGR, device=device).view(1, 3, 1, 1)
+        self._mean = torch.tensor(_MEAN_RGB, device=device).view(1, 3, 1, 1)
         self._stamp = make_stamp(item, device, "fp32")
 
     @property
@@ -86,9 +87,9 @@ class RetinaFaceDetector:
             yield tuple(_detections(rows.cpu().numpy(), height, width))
 
     def _input(self, images: Sequence[RGB]) -> torch.Tensor:
-        """Return the network's input, float BGR minus mean. A stack of pictures is channels-last in memory as it is."""
+        """Return the network's input, float RGB minus mean. A stack of pictures is channels-last in memory as it is."""
         stack = torch.from_numpy(np.stack(images)).to(self._device)
-        return stack.permute(0, 3, 1, 2).flip(1).to(torch.float32, memory_format=torch.channels_last).sub_(self._mean)
+        return stack.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last).sub_(self._mean)
 
 
 def _build(item: Entry, device: torch.device) -> nn.Module:
@@ -99,6 +100,7 @@ def _build(item: Entry, device: torch.device) -> nn.Module:
         network = network_class(ARCHITECTURES[item.architecture], device=torch.device("cpu"))
     load_into(network, item)
     _fold_norms(network)
+    _take_rgb(network)
     return network.to(memory_format=torch.channels_last).to(device)
 
 
@@ -110,6 +112,12 @@ def _fold_norms(network: nn.Module) -> None:
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 setattr(module, name, fuse_conv_bn_eval(first, second))
                 setattr(module, after, nn.Identity())
+
+
+def _take_rgb(network: nn.Module) -> None:
+    """Turn the first convolution's input channels round: the network was trained on BGR, pictures here are RGB."""
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    first.weight = nn.Parameter(first.weight.flip(1), requires_grad=False)
 
 
 @lru_cache(maxsize=8)
@@ -138,8 +146,9 @@ def _decode_points(offsets: torch.Tensor, priors: torch.Tensor) -> torch.Tensor:
     return points.flatten(1)
 
 
-def _detections(rows: np.ndarray[tuple[int, int], np.dtype[np.float32]], height: int, width: int
-                ) -> Iterator[Detection]:
+def _detections(
+    rows: np.ndarray[tuple[int, int], np.dtype[np.float32]], height: int, width: int
+) -> Iterator[Detection]:
     """Turn rows (box, points, score) into records.
 
     The network counts from the picture's corner (it was trained on mirrored pictures as x -> width - x); the records

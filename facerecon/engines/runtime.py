@@ -57,8 +57,9 @@ def choose_precision(item: Entry, device: torch.device, wanted: str = "auto") ->
     declared = getattr(item.capabilities.precisions, device.type)
     if wanted != "auto":
         if wanted not in declared:
-            raise UsageError(f"{item.id} is not declared to hold in {wanted} on {device.type}; it runs in "
-                             f"{', '.join(declared)}")
+            raise UsageError(
+                f"{item.id} is not declared to hold in {wanted} on {device.type}; it runs in {', '.join(declared)}"
+            )
         return next(choice for choice in declared if choice == wanted)
     fast = fast_precisions(device)
     return next((choice for choice in declared if choice in fast), "fp32")
@@ -162,5 +163,3 @@ def memory_guard(what: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise ResourceError(f"out of memory in {what}; use a smaller batch or --device cpu") from error
         raise
-
-

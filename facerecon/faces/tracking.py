@@ -110,7 +110,11 @@ class Tracker:
         return track
 
     def _assign(
-        self, now: Fraction, detections: tuple[Detection, ...], group: list[int], free: list[LiveTrack],
+        self,
+        now: Fraction,
+        detections: tuple[Detection, ...],
+        group: list[int],
+        free: list[LiveTrack],
         owners: list[LiveTrack | None],
     ) -> list[LiveTrack]:
         if not group or not free:

@@ -33,13 +33,23 @@ class Account:
 
     def skip(self, subject: str, reason: str, detail: str = "", count: int = 1) -> None:
         """Count items left out on purpose."""
-        self.omit(Skipped(stage=self._run.name, kind=self._kind, subject=subject, reason=reason, detail=detail,
-                          count=count))
+        self.omit(
+            Skipped(stage=self._run.name, kind=self._kind, subject=subject, reason=reason, detail=detail, count=count)
+        )
 
     def fail(self, subject: str, reason: str, detail: str = "", count: int = 1) -> None:
         """Count items that could not be processed."""
-        self.omit(Skipped(stage=self._run.name, kind=self._kind, subject=subject, reason=reason, detail=detail,
-                          outcome="failed", count=count))
+        self.omit(
+            Skipped(
+                stage=self._run.name,
+                kind=self._kind,
+                subject=subject,
+                reason=reason,
+                detail=detail,
+                outcome="failed",
+                count=count,
+            )
+        )
 
     def omit(self, skipped: Skipped) -> None:
         """Count an omission that somebody else described."""

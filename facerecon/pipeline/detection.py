@@ -28,8 +28,10 @@ def _prepared(picture: RGB, settings: Detect) -> RGB:
     brightened = gamma(picture, settings.brighten_gamma) if settings.brighten_gamma != 1 else picture
     if settings.upscale == 1:
         return brightened
-    return np.asarray(cv2.resize(brightened, None, fx=settings.upscale, fy=settings.upscale,
-                                 interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    return np.asarray(
+        cv2.resize(brightened, None, fx=settings.upscale, fy=settings.upscale, interpolation=cv2.INTER_CUBIC),
+        dtype=np.uint8,
+    )
 
 
 def _mapped(faces: tuple[Detection, ...], scale: int, width: int, height: int) -> tuple[Detection, ...]:
@@ -46,5 +48,3 @@ def _mapped(faces: tuple[Detection, ...], scale: int, width: int, height: int) -
         landmarks: Landmarks5 = (a, b, c, d, e)
         mapped.append(Detection(box=box, score=round(face.score, 4), landmarks=landmarks))
     return tuple(mapped)
-
-

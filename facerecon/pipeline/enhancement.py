@@ -42,12 +42,18 @@ class StepText:
 
 
 STEP_TEXTS: Mapping[str, StepText] = {
-    "gamma": StepText("Brightens dark parts by one power curve for all pixels; nothing is added.",
-                      "Poynton, Digital Video and HD, 2nd ed. 2012, ch. 27"),
-    "nlmeans": StepText("Averages each pixel with pixels whose surroundings look alike, to reduce noise.",
-                        "Buades, Coll, Morel, CVPR 2005 (OpenCV fastNlMeansDenoisingColored)"),
-    "resize": StepText("Enlarges by interpolation; no detail is added.",
-                       "Keys 1981 (bicubic), Duchon 1979 (Lanczos), or pixel repetition (nearest)"),
+    "gamma": StepText(
+        "Brightens dark parts by one power curve for all pixels; nothing is added.",
+        "Poynton, Digital Video and HD, 2nd ed. 2012, ch. 27",
+    ),
+    "nlmeans": StepText(
+        "Averages each pixel with pixels whose surroundings look alike, to reduce noise.",
+        "Buades, Coll, Morel, CVPR 2005 (OpenCV fastNlMeansDenoisingColored)",
+    ),
+    "resize": StepText(
+        "Enlarges by interpolation; no detail is added.",
+        "Keys 1981 (bicubic), Duchon 1979 (Lanczos), or pixel repetition (nearest)",
+    ),
     "restore": StepText("Enlarges with a trained neural network. It may add detail that was not recorded.", ""),
 }
 
@@ -79,8 +85,9 @@ def load_chip(case: Case, record: ChipRecord) -> FaceChip:
     pixels = decode_picture(case.bytes_of(record.path), record.path)
     if sha256_array(pixels) != record.pixels_sha256:
         raise IntegrityError(f"{record.path}: its pixels are not those that were recorded")
-    return FaceChip(record.track, record.frame, record.timestamp, record.origin, pixels, record.detection,
-                    record.quality)
+    return FaceChip(
+        record.track, record.frame, record.timestamp, record.origin, pixels, record.detection, record.quality
+    )
 
 
 class _Enhancement:
@@ -98,8 +105,12 @@ class _Enhancement:
         for track in tracks:
             rest = len(track.best) - self.settings.shots
             if rest > 0:
-                self.account.skip(track.id, "not-among-the-enhanced-shots",
-                                  f"the profile enhances {self.settings.shots} per track", rest)
+                self.account.skip(
+                    track.id,
+                    "not-among-the-enhanced-shots",
+                    f"the profile enhances {self.settings.shots} per track",
+                    rest,
+                )
         for record in chosen:
             self._one(record)
             self.context.listener.advanced("enhance")
@@ -133,10 +144,19 @@ class _Enhancement:
         with self.watch.measure("write"):
             digest = self.run.write(path, encode_png(with_label(face.pixels, label(face, record, learned)), text))
         return RestoredRecord(
-            id=f"{record.id}/{kind}{self.run.suffix}", track=record.track, chip=record.id, original=record.path,
-            path=path, file_sha256=digest, content=(width, height), scale=face.scale, steps=face.steps,
-            model=face.model.id if face.model else None, precision=face.model.precision if face.model else None,
-            learned=learned, tile_plan=applied.tile_plan,
+            id=f"{record.id}/{kind}{self.run.suffix}",
+            track=record.track,
+            chip=record.id,
+            original=record.path,
+            path=path,
+            file_sha256=digest,
+            content=(width, height),
+            scale=face.scale,
+            steps=face.steps,
+            model=face.model.id if face.model else None,
+            precision=face.model.precision if face.model else None,
+            learned=learned,
+            tile_plan=applied.tile_plan,
             downscale_psnr_db=applied.downscale_psnr_db,
             warnings=_warnings(applied.downscale_psnr_db, self.settings),
         )
@@ -154,8 +174,11 @@ def steps_for(record: ChipRecord, settings: Enhance) -> tuple[Step, ...] | Refus
     """Return the profile's steps for one best shot: none below the minimum size, no enlargement above the maximum."""
     eyes, (width, height) = record.detection.frontal_inter_eye_px, record.size
     if eyes < settings.min_inter_eye_px:
-        return Refusal("below-minimum-size", f"{eyes:.1f} px between the eyes, the profile needs "
-                                             f"{settings.min_inter_eye_px:g}: a restoration would be invention")
+        return Refusal(
+            "below-minimum-size",
+            f"{eyes:.1f} px between the eyes, the profile needs "
+            f"{settings.min_inter_eye_px:g}: a restoration would be invention",
+        )
     if max(width, height) <= settings.max_crop_px:
         return settings.steps
     kept = tuple(step for step in settings.steps if not isinstance(step, (RestoreStep, ResizeStep)))
@@ -203,8 +226,9 @@ def classical(pixels: RGB, step: GammaStep | NlmeansStep | ResizeStep) -> tuple[
     if isinstance(step, GammaStep):
         return gamma(pixels, step.gamma), 1
     if isinstance(step, NlmeansStep):
-        return non_local_means(pixels, step.strength_levels, step.color_strength_levels, step.patch_px,
-                               step.search_px), 1
+        return non_local_means(
+            pixels, step.strength_levels, step.color_strength_levels, step.patch_px, step.search_px
+        ), 1
     return enlarge(pixels, step.scale, step.method), step.scale
 
 
@@ -225,8 +249,9 @@ def _step_text(step: Step, restorers: Mapping[str, Restorer]) -> dict[str, Any]:
 
 
 def _step_record(step: Step, restorers: Mapping[str, Restorer], before: RGB, after: RGB) -> StepRecord:
-    return StepRecord.model_validate({**_step_text(step, restorers), "input_sha256": sha256_array(before),
-                                      "output_sha256": sha256_array(after)})
+    return StepRecord.model_validate(
+        {**_step_text(step, restorers), "input_sha256": sha256_array(before), "output_sha256": sha256_array(after)}
+    )
 
 
 # --- labels and checks ----------------------------------------------------------------------------------------------
@@ -262,5 +287,7 @@ def downscale_psnr_db(restored: RGB, given: RGB, scale: int) -> float:
 def _warnings(consistency: float | None, settings: Enhance) -> tuple[str, ...]:
     if consistency is None or consistency >= settings.min_downscale_psnr_db:
         return ()
-    return (f"reduced to its input's size it differs from the input: PSNR {consistency:.1f} dB, limit "
-            f"{settings.min_downscale_psnr_db:g} dB",)
+    return (
+        f"reduced to its input's size it differs from the input: PSNR {consistency:.1f} dB, limit "
+        f"{settings.min_downscale_psnr_db:g} dB",
+    )

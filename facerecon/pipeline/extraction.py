@@ -109,8 +109,10 @@ class _Extraction:
         """Close the accounts; returns that of the frames."""
         frames = self.frames.counts
         if frames.written == 0 and (frames.failed or not frames.requested):
-            raise EvidenceError(f"{self.source.record.name}: not one frame could be decoded; it may be damaged or "
-                                "not what its name says (try to play it, or ask for another copy)")
+            raise EvidenceError(
+                f"{self.source.record.name}: not one frame could be decoded; it may be damaged or "
+                "not what its name says (try to play it, or ask for another copy)"
+            )
         close_accounts(self.run, {"frames": self.frames, "faces": self.faces, "shots": self.shots})
         self.run.details["tracks"] = self.confirmed
         self.run.details["source_sha256_after"] = self.source.record.sha256
@@ -213,21 +215,36 @@ class _Extraction:
         person = self.people.pop(track.key)
         if person.id is None or person.first is None or person.last is None:
             self.run.record("detections", *person.backlog)
-            self.faces.skip(person.backlog[0].frame, "track-too-short",
-                            f"{person.detections} detections, {self.profile.track.min_detections} needed",
-                            person.detections)
+            self.faces.skip(
+                person.backlog[0].frame,
+                "track-too-short",
+                f"{person.detections} detections, {self.profile.track.min_detections} needed",
+                person.detections,
+            )
             return
         chips = [replace(chip, track=person.id) for chip in person.shots.chips]
         self.run.record("chips", *(self._write_chip(chip) for chip in chips))
         self._account_shots(person, person.id, len(chips))
-        self.run.record("tracks", TrackRecord(id=person.id, first=person.first, last=person.last,
-                                              detections=person.detections, best=tuple(chip.id for chip in chips)))
+        self.run.record(
+            "tracks",
+            TrackRecord(
+                id=person.id,
+                first=person.first,
+                last=person.last,
+                detections=person.detections,
+                best=tuple(chip.id for chip in chips),
+            ),
+        )
 
     def _account_shots(self, person: _Person, track: str, kept: int) -> None:
         self.shots.wrote(kept)
         if person.too_small:
-            self.shots.skip(track, "below-minimum-size",
-                            f"under {self.profile.shots.min_inter_eye_px:g} px between the eyes", person.too_small)
+            self.shots.skip(
+                track,
+                "below-minimum-size",
+                f"under {self.profile.shots.min_inter_eye_px:g} px between the eyes",
+                person.too_small,
+            )
         rest = person.detections - person.too_small - kept
         if rest:
             self.shots.skip(track, "not-among-the-best-shots", f"{self.profile.shots.best} at most are kept", rest)
@@ -237,15 +254,29 @@ class _Extraction:
         aligned, to_aligned = aligned_picture(chip)
         height, width = chip.pixels.shape[:2]
         text = self._metadata(chip)
-        original = self.run.write(f"{folder}.original.png", encode_png(chip.pixels, {
-            "Title": "ORIGINAL pixels, copied from the frame without resampling", **text}))
-        view = self.run.write(f"{folder}.aligned.png", encode_png(aligned, {
-            "Title": "ALIGNED view of original pixels (similarity transform, Lanczos)", **text}))
+        original = self.run.write(
+            f"{folder}.original.png",
+            encode_png(chip.pixels, {"Title": "ORIGINAL pixels, copied from the frame without resampling", **text}),
+        )
+        view = self.run.write(
+            f"{folder}.aligned.png",
+            encode_png(aligned, {"Title": "ALIGNED view of original pixels (similarity transform, Lanczos)", **text}),
+        )
         return ChipRecord(
-            id=chip.id, track=chip.track, frame=chip.frame_id, timestamp=chip.timestamp, origin=chip.origin,
-            size=(width, height), detection=chip.detection, quality=chip.quality, path=f"{folder}.original.png",
-            file_sha256=original, pixels_sha256=sha256_array(chip.pixels), to_aligned=to_aligned,
-            aligned_path=f"{folder}.aligned.png", aligned_sha256=view,
+            id=chip.id,
+            track=chip.track,
+            frame=chip.frame_id,
+            timestamp=chip.timestamp,
+            origin=chip.origin,
+            size=(width, height),
+            detection=chip.detection,
+            quality=chip.quality,
+            path=f"{folder}.original.png",
+            file_sha256=original,
+            pixels_sha256=sha256_array(chip.pixels),
+            to_aligned=to_aligned,
+            aligned_path=f"{folder}.aligned.png",
+            aligned_sha256=view,
         )
 
     def _metadata(self, chip: FaceChip) -> dict[str, str]:
@@ -253,7 +284,7 @@ class _Extraction:
         return {
             "Source SHA-256": self.source.record.sha256,
             "Frame": f"{chip.frame_id}, pts {chip.timestamp.pts} x {chip.timestamp.time_base[0]}/"
-                     f"{chip.timestamp.time_base[1]} s",
+            f"{chip.timestamp.time_base[1]} s",
             "Crop": f"x {chip.origin[0]}, y {chip.origin[1]}, {width}x{height} px",
         }
 
@@ -289,7 +320,12 @@ def _fits(frame: Frame, events: list[Event], batch: int) -> bool:
 
 def _frame_record(frame: Frame) -> FrameRecord:
     return FrameRecord(
-        id=frame.id, index=frame.index, timestamp=frame.timestamp, iso_offset=frame.timestamp.iso_offset,
-        width_px=frame.pixels.shape[1], height_px=frame.pixels.shape[0], keyframe=frame.keyframe,
+        id=frame.id,
+        index=frame.index,
+        timestamp=frame.timestamp,
+        iso_offset=frame.timestamp.iso_offset,
+        width_px=frame.pixels.shape[1],
+        height_px=frame.pixels.shape[0],
+        keyframe=frame.keyframe,
         pixels_sha256=sha256_array(frame.pixels),
     )

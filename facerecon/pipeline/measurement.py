@@ -38,14 +38,18 @@ def measure(case: Case, truth: Truth, reference: str) -> list[Measurement]:
     restored = case.read(RestoredRecord, "restored", len(case.runs("enhance")))
     with case.stage("measure", {"reference": reference}, case.digests("faces/")) as run:
         run.declare("measurements")
-        figures = [figure for record in restored
-                   for figure in _figures(case, record, chips[record.chip], frames, truth, reference)]
+        figures = [
+            figure
+            for record in restored
+            for figure in _figures(case, record, chips[record.chip], frames, truth, reference)
+        ]
         run.record("measurements", *figures)
     return figures
 
 
-def _figures(case: Case, record: RestoredRecord, chip: ChipRecord, frames: Mapping[str, int], truth: Truth,
-             reference: str) -> list[Measurement]:
+def _figures(
+    case: Case, record: RestoredRecord, chip: ChipRecord, frames: Mapping[str, int], truth: Truth, reference: str
+) -> list[Measurement]:
     scale, (x, y), (width, height) = record.scale, chip.origin, chip.size
     true = truth(frames[chip.frame], scale)[y * scale : (y + height) * scale, x * scale : (x + width) * scale]
     shown = decode_picture(case.bytes_of(record.path), record.path)[: record.content[1], : record.content[0]]

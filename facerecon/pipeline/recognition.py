@@ -62,8 +62,9 @@ def enroll(folder: Path, detector: Detector, recognizer: Recognizer, profile: Pr
     accepted = [(record, picture) for record, picture in records if record.enrolled]
     if not accepted:
         first = records[0][0]
-        raise UsageError(f"gallery {folder}: none of {len(records)} pictures can be enrolled; {first.file}: "
-                         f"{first.reason}")
+        raise UsageError(
+            f"gallery {folder}: none of {len(records)} pictures can be enrolled; {first.file}: {first.reason}"
+        )
     return Gallery(str(folder), tuple(records), tuple(_embedded(accepted, recognizer)))
 
 
@@ -71,16 +72,24 @@ def _examined(picture: GalleryPicture, detector: Detector, profile: Profile) -> 
     faces: tuple[Detection, ...] = ()
     reason, quality = picture.problem, None
     if picture.pixels is not None:
-        faces = detect_faces(detector, [picture.pixels], profile.detect.model_copy(
-            update={"upscale": 1, "brighten_gamma": 1.0}))[0]
+        faces = detect_faces(
+            detector, [picture.pixels], profile.detect.model_copy(update={"upscale": 1, "brighten_gamma": 1.0})
+        )[0]
         faces = tuple(face for face in faces if face.alignable)
         quality = assess(picture.pixels, faces[0]) if faces else None
         reason = refusal(faces, quality, profile.recognize)
     crop = f"gallery/{picture.sha256[:16]}.png" if not reason else None
     return GalleryRecord(
-        identity=picture.person.identity, person_id=picture.person.person_id, status=picture.person.status,
-        file=picture.file, sha256=picture.sha256, enrolled=not reason, reason=reason,
-        detection=faces[0] if faces else None, quality=quality, crop_path=crop,
+        identity=picture.person.identity,
+        person_id=picture.person.person_id,
+        status=picture.person.status,
+        file=picture.file,
+        sha256=picture.sha256,
+        enrolled=not reason,
+        reason=reason,
+        detection=faces[0] if faces else None,
+        quality=quality,
+        crop_path=crop,
     )
 
 
@@ -142,18 +151,37 @@ class _Recognition:
                 self.images.skip(record.file, "gallery-picture-refused", record.reason)
         for entry in self.gallery.enrolled:
             self._write_gallery_crop(entry)
-            self.run.record("embeddings", EmbeddingRecord(
-                subject=f"gallery/{entry.record.file}", track=None, variant="original", model=entry.embedding.model,
-                vector=_listed(entry.embedding), frames=(), weights=(), quality=_score(entry.record)))
+            self.run.record(
+                "embeddings",
+                EmbeddingRecord(
+                    subject=f"gallery/{entry.record.file}",
+                    track=None,
+                    variant="original",
+                    model=entry.embedding.model,
+                    vector=_listed(entry.embedding),
+                    frames=(),
+                    weights=(),
+                    quality=_score(entry.record),
+                ),
+            )
 
     def _write_gallery_crop(self, entry: Enrolled) -> None:
         if entry.record.crop_path is None or entry.record.detection is None:
             raise AssertionError("an enrolled picture has a face")
         height, width = entry.pixels.shape[:2]
         x0, y0, x1, y1 = crop_bounds(entry.record.detection, self.context.profile.shots.margin, width, height)
-        self.run.write(entry.record.crop_path, encode_png(entry.pixels[y0:y1, x0:x1], {
-            "Title": "GALLERY picture, original pixels", "File": entry.record.file,
-            "File SHA-256": entry.record.sha256, "Crop": f"x {x0}, y {y0}, {x1 - x0}x{y1 - y0} px"}))
+        self.run.write(
+            entry.record.crop_path,
+            encode_png(
+                entry.pixels[y0:y1, x0:x1],
+                {
+                    "Title": "GALLERY picture, original pixels",
+                    "File": entry.record.file,
+                    "File SHA-256": entry.record.sha256,
+                    "Crop": f"x {x0}, y {y0}, {x1 - x0}x{y1 - y0} px",
+                },
+            ),
+        )
 
     def _restored(self) -> dict[str, list[RestoredRecord]]:
         runs = len(self.run.case.runs("enhance"))
@@ -182,11 +210,17 @@ class _Recognition:
     def _usable(self, chip: ChipRecord) -> bool:
         size, quality = chip.detection.frontal_inter_eye_px, chip.quality.score
         if size < self.settings.min_inter_eye_px:
-            self.faces.skip(chip.id, "below-minimum-size", f"{size:.1f} px between the eyes, "
-                                                           f"{self.settings.min_inter_eye_px:g} needed to compare")
+            self.faces.skip(
+                chip.id,
+                "below-minimum-size",
+                f"{size:.1f} px between the eyes, {self.settings.min_inter_eye_px:g} needed to compare",
+            )
         elif quality < self.settings.min_quality:
-            self.faces.skip(chip.id, "below-minimum-quality", f"quality {quality:.2f}, {self.settings.min_quality:g} "
-                                                              "needed to compare")
+            self.faces.skip(
+                chip.id,
+                "below-minimum-quality",
+                f"quality {quality:.2f}, {self.settings.min_quality:g} needed to compare",
+            )
         else:
             return True
         return False
@@ -202,31 +236,57 @@ class _Recognition:
         with self.watch.measure("embed"):
             return self.recognizer.embed([FaceView(pixels, local)])[0]
 
-    def _compare(self, track: TrackRecord, variant: Variant, probe: Embedding, chips: list[ChipRecord],
-                 weights: Sequence[float]) -> None:
+    def _compare(
+        self, track: TrackRecord, variant: Variant, probe: Embedding, chips: list[ChipRecord], weights: Sequence[float]
+    ) -> None:
         total = sum(weights)
         shares = tuple(round(weight / total, 6) for weight in weights)
         quality = max(chip.quality.score for chip in chips)
-        self.run.record("embeddings", EmbeddingRecord(
-            subject=f"{track.id}/{variant}", track=track.id, variant=variant, model=probe.model, vector=_listed(probe),
-            frames=tuple(chip.id for chip in chips), weights=shares, quality=quality))
+        self.run.record(
+            "embeddings",
+            EmbeddingRecord(
+                subject=f"{track.id}/{variant}",
+                track=track.id,
+                variant=variant,
+                model=probe.model,
+                vector=_listed(probe),
+                frames=tuple(chip.id for chip in chips),
+                weights=shares,
+                quality=quality,
+            ),
+        )
         ranked = rank(probe, self.gallery.enrolled)
         for place, (entry, similarity) in enumerate(ranked[: self.settings.top], start=1):
             self.run.record("candidates", self._candidate(track, variant, place, entry, similarity, quality))
         self.comparisons.wrote(min(len(ranked), self.settings.top))
         if len(ranked) > self.settings.top:
-            self.comparisons.skip(f"{track.id}/{variant}", "below-the-listed-ranks",
-                                  f"the {self.settings.top} best are listed", len(ranked) - self.settings.top)
+            self.comparisons.skip(
+                f"{track.id}/{variant}",
+                "below-the-listed-ranks",
+                f"the {self.settings.top} best are listed",
+                len(ranked) - self.settings.top,
+            )
 
-    def _candidate(self, track: TrackRecord, variant: Variant, place: int, entry: Enrolled, similarity: float,
-                   quality: float) -> Candidate:
+    def _candidate(
+        self, track: TrackRecord, variant: Variant, place: int, entry: Enrolled, similarity: float, quality: float
+    ) -> Candidate:
         shown = round(similarity, 4)
         return Candidate(
-            track=track.id, variant=variant, primary=variant in PRIMARY_VARIANTS, rank=place,
-            identity=entry.record.identity, person_id=entry.record.person_id, gallery_file=entry.record.file,
-            model=entry.embedding.model, similarity=shown, threshold=self.settings.threshold,
-            above_threshold=shown >= self.settings.threshold, likelihood_ratio=None, calibration=NOT_CALIBRATED,
-            probe_quality=quality, gallery_quality=_score(entry.record),
+            track=track.id,
+            variant=variant,
+            primary=variant in PRIMARY_VARIANTS,
+            rank=place,
+            identity=entry.record.identity,
+            person_id=entry.record.person_id,
+            gallery_file=entry.record.file,
+            model=entry.embedding.model,
+            similarity=shown,
+            threshold=self.settings.threshold,
+            above_threshold=shown >= self.settings.threshold,
+            likelihood_ratio=None,
+            calibration=NOT_CALIBRATED,
+            probe_quality=quality,
+            gallery_quality=_score(entry.record),
         )
 
 

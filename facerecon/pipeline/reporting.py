@@ -71,8 +71,11 @@ def collect(case: Case) -> CaseReport:
         restored=_latest(case, RestoredRecord, "restored", "enhance"),
         candidates=_latest(case, Candidate, "candidates", "recognize"),
         gallery=_latest(case, GalleryRecord, "gallery", "recognize"),
-        skipped=tuple(skipped for stage in ("extract", "enhance", "recognize")
-                      for skipped in _latest(case, Skipped, f"{stage}-skipped", stage)),
+        skipped=tuple(
+            skipped
+            for stage in ("extract", "enhance", "recognize")
+            for skipped in _latest(case, Skipped, f"{stage}-skipped", stage)
+        ),
         measurements=_latest(case, Measurement, "measurements", "measure"),
         embeddings=_latest(case, EmbeddingRecord, "embeddings", "recognize"),
         ledger=case.ledger.entries,

@@ -41,15 +41,18 @@ def enhance_summary(case: Case) -> dict[str, Any]:
     restored = case.read(RestoredRecord, "restored", len(runs))
     return {
         "case": str(case.root),
-        "restored": [{
-            "track": record.track,
-            "original": str(case.root / record.original),
-            "restored": str(case.root / record.path),
-            "model": record.model,
-            "precision": record.precision,
-            "learned": record.learned,
-            "warnings": list(record.warnings),
-        } for record in restored],
+        "restored": [
+            {
+                "track": record.track,
+                "original": str(case.root / record.original),
+                "restored": str(case.root / record.path),
+                "model": record.model,
+                "precision": record.precision,
+                "learned": record.learned,
+                "warnings": list(record.warnings),
+            }
+            for record in restored
+        ],
         "skipped": runs[-1].details["skipped"],
     }
 
@@ -60,8 +63,19 @@ def recognize_summary(case: Case) -> dict[str, Any]:
     if not runs:
         return {"case": str(case.root), "candidates": [], "skipped": {"stage: no gallery was given": 1}}
     candidates = case.read(Candidate, "candidates", len(runs))
-    keys = ("track", "variant", "primary", "rank", "identity", "person_id", "similarity", "threshold",
-            "above_threshold", "likelihood_ratio", "calibration")
+    keys = (
+        "track",
+        "variant",
+        "primary",
+        "rank",
+        "identity",
+        "person_id",
+        "similarity",
+        "threshold",
+        "above_threshold",
+        "likelihood_ratio",
+        "calibration",
+    )
     return {
         "case": str(case.root),
         "candidates": [{key: getattr(candidate, key) for key in keys} for candidate in candidates],

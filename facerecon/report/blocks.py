@@ -227,8 +227,9 @@ def _block_pictures(block: Block) -> tuple[Picture, ...]:
 
 def _numbered(section: Section, number: str, counters: dict[str, Iterator[int]]) -> Section:
     blocks = tuple(_labelled(block, counters) for block in section.blocks)
-    children = tuple(_numbered(child, f"{number}.{index}", counters)
-                     for index, child in enumerate(section.children, start=1))
+    children = tuple(
+        _numbered(child, f"{number}.{index}", counters) for index, child in enumerate(section.children, start=1)
+    )
     return replace(section, number=number, blocks=blocks, children=children)
 
 

@@ -17,8 +17,10 @@ _UNCALIBRATED = ("", "none", "not calibrated")
 
 def similarity_words(line: Candidate) -> str:
     """Return how strong a candidate is, in the only words the report uses for it."""
-    return (f"similarity {similarity(line.similarity)}, threshold {similarity(line.threshold)}, "
-            f"likelihood ratio: {likelihood_words(line)}")
+    return (
+        f"similarity {similarity(line.similarity)}, threshold {similarity(line.threshold)}, "
+        f"likelihood ratio: {likelihood_words(line)}"
+    )
 
 
 def likelihood_words(line: Candidate) -> str:
@@ -52,11 +54,18 @@ def candidate_blocks(
 
 def _pairs(primary: list[Candidate], probe: Picture | None, gallery: Mapping[str, Picture]) -> Iterator[Block]:
     shown_lines = _pictured(primary)
-    cards = tuple(_pair(line, probe, gallery[line.gallery_file])
-                  for line in shown_lines if probe is not None and line.gallery_file in gallery)
+    cards = tuple(
+        _pair(line, probe, gallery[line.gallery_file])
+        for line in shown_lines
+        if probe is not None and line.gallery_file in gallery
+    )
     if cards:
-        yield Cards("Best original shot of the track (left) beside the gallery picture (right), both enlarged to fit. "
-                    "Look at the pictures before you look at the numbers.", cards, wide=True)
+        yield Cards(
+            "Best original shot of the track (left) beside the gallery picture (right), both enlarged to fit. "
+            "Look at the pictures before you look at the numbers.",
+            cards,
+            wide=True,
+        )
 
 
 def _pictured(primary: list[Candidate]) -> list[Candidate]:
@@ -77,12 +86,20 @@ def _pair(line: Candidate, probe: Picture | None, picture: Picture) -> Card:
 def _table(variant: Variant, lines: list[Candidate]) -> Iterator[Table]:
     if not lines:
         return
-    columns = (Column("Rank", "right", weight=0.6), Column("Candidate", weight=2.2), Column("Gallery file", weight=1.9),
-               Column("Similarity", "right", weight=1), Column("Threshold", "right", weight=1.2),
-               Column("Likelihood ratio", weight=1.8), Column("Quality, track", "right", weight=0.9),
-               Column("Quality, gallery", "right", weight=0.9))
-    caption = (f"{wording.VARIANT_TITLES[variant]}. {wording.VARIANT_NOTES[variant]} Model: {shown(lines[0].model)}."
-               f"{_why_no_ratio(lines)}")
+    columns = (
+        Column("Rank", "right", weight=0.6),
+        Column("Candidate", weight=2.2),
+        Column("Gallery file", weight=1.9),
+        Column("Similarity", "right", weight=1),
+        Column("Threshold", "right", weight=1.2),
+        Column("Likelihood ratio", weight=1.8),
+        Column("Quality, track", "right", weight=0.9),
+        Column("Quality, gallery", "right", weight=0.9),
+    )
+    caption = (
+        f"{wording.VARIANT_TITLES[variant]}. {wording.VARIANT_NOTES[variant]} Model: {shown(lines[0].model)}."
+        f"{_why_no_ratio(lines)}"
+    )
     rows = tuple(_row(line) for line in sorted(lines, key=lambda line: line.rank))
     yield Table(caption, columns, rows, quiet=variant == "restored")
 
@@ -96,7 +113,13 @@ def _row(line: Candidate) -> tuple[Cell, ...]:
     person = shown(line.identity) + (f" ({shown(line.person_id)})" if line.person_id else "")
     side = "above" if line.above_threshold else "below"
     decided = line.above_threshold and line.primary
-    return (Cell(str(line.rank)), Cell(person, strong=decided), Cell(shown(line.gallery_file)),
-            Cell(f"{line.similarity:.4f}", strong=decided), Cell(f"{similarity(line.threshold)}, {side}"),
-            Cell(likelihood_words(line)), Cell(f"{line.probe_quality:.2f}", line.probe_quality),
-            Cell(f"{line.gallery_quality:.2f}", line.gallery_quality))
+    return (
+        Cell(str(line.rank)),
+        Cell(person, strong=decided),
+        Cell(shown(line.gallery_file)),
+        Cell(f"{line.similarity:.4f}", strong=decided),
+        Cell(f"{similarity(line.threshold)}, {side}"),
+        Cell(likelihood_words(line)),
+        Cell(f"{line.probe_quality:.2f}", line.probe_quality),
+        Cell(f"{line.gallery_quality:.2f}", line.gallery_quality),
+    )

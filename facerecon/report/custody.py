@@ -24,14 +24,16 @@ _CLOCKS = {"stream": "presentation time stamps of the stream", "order": "none: p
 def source_section(report: CaseReport) -> Section:
     """Return the section on the evidence file as it was found (R08)."""
     source = report.info.source
-    facts = Facts((
-        Fact("Name", shown(source.name)),
-        Fact("Path when examined", shown(source.path), mono=True),
-        Fact("Kind", source.kind),
-        Fact("Size", size(source.size_bytes)),
-        Fact("SHA-256", source.sha256, mono=True),
-        Fact("Clock", _CLOCKS[source.clock]),
-    ))
+    facts = Facts(
+        (
+            Fact("Name", shown(source.name)),
+            Fact("Path when examined", shown(source.path), mono=True),
+            Fact("Kind", source.kind),
+            Fact("Size", size(source.size_bytes)),
+            Fact("SHA-256", source.sha256, mono=True),
+            Fact("Clock", _CLOCKS[source.clock]),
+        )
+    )
     return Section("source", "Source", (facts, *_probe_table(report)))
 
 
@@ -57,8 +59,13 @@ def integrity_section(report: CaseReport) -> Section:
     if report.ledger:
         blocks.append(_ledger_table(report.ledger))
     blocks += [
-        Facts((Fact("Ledger head", report.ledger_head, mono=True), Fact("Entries", integer(len(report.ledger))),
-               Fact("To verify", "facerecon verify CASE", mono=True))),
+        Facts(
+            (
+                Fact("Ledger head", report.ledger_head, mono=True),
+                Fact("Entries", integer(len(report.ledger))),
+                Fact("To verify", "facerecon verify CASE", mono=True),
+            )
+        ),
         Text(wording.HEAD_NOTE),
         Text(wording.CHAIN),
     ]
@@ -69,8 +76,9 @@ def _source_digests(report: CaseReport) -> Iterator[Block]:
     recorded = source_digests(report.ledger)
     columns = (Column("Recorded", weight=1.5), Column("Source SHA-256", weight=4, mono=True))
     rows = [(Cell("case description"), Cell(report.info.source.sha256))]
-    rows += [(Cell(f"{when} {shown(entry.action)} ({entry.seq})"), Cell(shown(digest)))
-             for entry, when, digest in recorded]
+    rows += [
+        (Cell(f"{when} {shown(entry.action)} ({entry.seq})"), Cell(shown(digest))) for entry, when, digest in recorded
+    ]
     yield Table("The source's digest wherever it was recorded.", columns, tuple(rows))
     different = any(digest != report.info.source.sha256 for _, _, digest in recorded)
     if different:
@@ -82,10 +90,16 @@ def _source_digests(report: CaseReport) -> Iterator[Block]:
 
 
 def _ledger_table(ledger: tuple[LedgerEntry, ...]) -> Table:
-    columns = (Column("No.", "right", weight=0.5), Column("UTC", weight=1.7), Column("Action", weight=1.5),
-               Column("Digest of the entry", weight=4.6, mono=True))
-    rows = tuple((Cell(str(entry.seq)), Cell(utc(entry.utc).removesuffix(" UTC")), Cell(shown(entry.action)),
-                  Cell(entry.hash)) for entry in ledger)
+    columns = (
+        Column("No.", "right", weight=0.5),
+        Column("UTC", weight=1.7),
+        Column("Action", weight=1.5),
+        Column("Digest of the entry", weight=4.6, mono=True),
+    )
+    rows = tuple(
+        (Cell(str(entry.seq)), Cell(utc(entry.utc).removesuffix(" UTC")), Cell(shown(entry.action)), Cell(entry.hash))
+        for entry in ledger
+    )
     return Table("Ledger entries, oldest first.", columns, rows)
 
 
@@ -94,10 +108,12 @@ def _ledger_table(ledger: tuple[LedgerEntry, ...]) -> Table:
 
 def profile_appendix(report: CaseReport) -> Section:
     """Return the profile in effect, in full."""
-    facts = Facts((
-        Fact("Profile", shown(report.info.profile_name)),
-        Fact("Profile SHA-256", report.info.profile_sha256, mono=True),
-    ))
+    facts = Facts(
+        (
+            Fact("Profile", shown(report.info.profile_name)),
+            Fact("Profile SHA-256", report.info.profile_sha256, mono=True),
+        )
+    )
     text = Raw("profile.yaml", shown_lines(report.profile_yaml))
     return Section("profile", "Profile in effect", (facts, text), appendix=True)
 
@@ -112,8 +128,12 @@ def steps_appendix(report: CaseReport) -> tuple[Section, ...]:
     """Return the digests of every step's input and output (R10), or nothing when no picture was enhanced."""
     if not report.restored:
         return ()
-    columns = (Column("Picture", weight=2.2), Column("Step", weight=1.4), Column("Input", weight=1.1, mono=True),
-               Column("Output", weight=1.1, mono=True))
+    columns = (
+        Column("Picture", weight=2.2),
+        Column("Step", weight=1.4),
+        Column("Input", weight=1.1, mono=True),
+        Column("Output", weight=1.1, mono=True),
+    )
     rows = tuple(row for record in report.restored for row in _step_rows(record))
     caption = "Pixel digests before and after every step; in full in records/restored.jsonl."
     return (Section("steps", "Digests of every processing step", (Table(caption, columns, rows),), appendix=True),)
@@ -121,17 +141,32 @@ def steps_appendix(report: CaseReport) -> tuple[Section, ...]:
 
 def _step_rows(record: RestoredRecord) -> Iterator[tuple[Cell, ...]]:
     for step in record.steps:
-        yield (Cell(shown(record.id)), Cell(shown(step.name)), Cell(short(step.input_sha256)),
-               Cell(short(step.output_sha256)))
+        yield (
+            Cell(shown(record.id)),
+            Cell(shown(step.name)),
+            Cell(short(step.input_sha256)),
+            Cell(short(step.output_sha256)),
+        )
 
 
 def pictures_appendix(pictures: tuple[Picture, ...]) -> tuple[Section, ...]:
     """Return every picture of the report with its digest, or nothing when there is none."""
     if not pictures:
         return ()
-    columns = (Column("File in the case", weight=2.6), Column("Size", weight=1.3),
-               Column("SHA-256", weight=4.6, mono=True))
-    rows = tuple((Cell(shown(picture.path)), Cell(pixels(picture.width_px, picture.height_px)), Cell(picture.sha256))
-                 for picture in pictures)
-    return (Section("pictures", "Pictures in this report", (
-        Table("Every picture, byte for byte as it lies in the case.", columns, rows),), appendix=True),)
+    columns = (
+        Column("File in the case", weight=2.6),
+        Column("Size", weight=1.3),
+        Column("SHA-256", weight=4.6, mono=True),
+    )
+    rows = tuple(
+        (Cell(shown(picture.path)), Cell(pixels(picture.width_px, picture.height_px)), Cell(picture.sha256))
+        for picture in pictures
+    )
+    return (
+        Section(
+            "pictures",
+            "Pictures in this report",
+            (Table("Every picture, byte for byte as it lies in the case.", columns, rows),),
+            appendix=True,
+        ),
+    )

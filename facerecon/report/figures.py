@@ -55,8 +55,10 @@ class ComparisonFigure:
         """Refuse sizes that do not fit."""
         enlarged = (self.original.width_px * self.scale, self.original.height_px * self.scale)
         if self.scale < 1 or enlarged != self.content:
-            raise IntegrityError(f"{self.restored.path} shows {_size(self.content)} px, but its original enlarged "
-                                 f"x{self.scale} has {_size(enlarged)} px; they cannot be shown at the same size")
+            raise IntegrityError(
+                f"{self.restored.path} shows {_size(self.content)} px, but its original enlarged "
+                f"x{self.scale} has {_size(enlarged)} px; they cannot be shown at the same size"
+            )
         if self.restored.width_px < self.content[0] or self.restored.height_px < self.content[1]:
             raise IntegrityError(f"{self.restored.path} is smaller than the content its record names")
 
@@ -88,8 +90,9 @@ class Album:
         """
         picture = self._picture(chip.path, "original", alt, chip.file_sha256)
         if (picture.width_px, picture.height_px) != tuple(chip.size):
-            raise IntegrityError(f"{chip.path} is {picture.width_px} x {picture.height_px} px, "
-                                 f"its record says {_size(chip.size)}")
+            raise IntegrityError(
+                f"{chip.path} is {picture.width_px} x {picture.height_px} px, its record says {_size(chip.size)}"
+            )
         return picture
 
     def comparison(self, chip: ChipRecord, restored: RestoredRecord, alts: tuple[str, str]) -> ComparisonFigure:

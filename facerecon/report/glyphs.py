@@ -56,4 +56,4 @@ def _breakable(word: re.Match[str]) -> str:
     # A digest is set in one line and copied from there: it must stay free of invisible characters.
     if _DIGEST.fullmatch(word[0]):
         return word[0]
-    return _ZERO_WIDTH_SPACE.join(word[0][i:i + _PIECE] for i in range(0, len(word[0]), _PIECE))
+    return _ZERO_WIDTH_SPACE.join(word[0][i : i + _PIECE] for i in range(0, len(word[0]), _PIECE))

@@ -23,12 +23,18 @@ def render_html(report: CaseReport) -> str:
     source, _, _ = PackageLoader("facerecon.report").get_source(environment, "report.css")
     # The style sheet ships with the package: it is the only text that is not escaped.
     return environment.get_template("report.html.j2").render(
-        document=document(report), css=Markup(source), original_label=wording.ORIGINAL)  # noqa: S704
+        document=document(report), css=Markup(source), original_label=wording.ORIGINAL
+    )
 
 
 def _environment() -> Environment:
-    environment = Environment(loader=PackageLoader("facerecon.report"), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, keep_trailing_newline=True)
+    environment = Environment(
+        loader=PackageLoader("facerecon.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
     environment.filters["data_uri"] = _data_uri
     environment.filters["breakable"] = _breakable
     return environment

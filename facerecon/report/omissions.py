@@ -30,8 +30,10 @@ def _sentence(skipped: tuple[Skipped, ...]) -> str:
         return "Nothing was skipped and nothing failed."
     left_out = sum(item.count for item in skipped if item.outcome == "skipped")
     failed = sum(item.count for item in skipped if item.outcome == "failed")
-    return (f"{plural(left_out, 'item was', 'items were')} skipped on purpose, by rule; "
-            f"{plural(failed, 'item')} failed. Every one is in the records of the case, with its reason.")
+    return (
+        f"{plural(left_out, 'item was', 'items were')} skipped on purpose, by rule; "
+        f"{plural(failed, 'item')} failed. Every one is in the records of the case, with its reason."
+    )
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -41,9 +43,14 @@ def _account_tables(stages: Mapping[str, StageHistory]) -> tuple[Block, ...]:
     accounts = [(history.name, account) for history in stages.values() for account in history.accounts]
     if not accounts:
         return (Text("The ledger holds no account of items.", "note"),)
-    columns = (Column("Stage", weight=1.2), Column("Items", weight=1.6), Column("Requested", "right", weight=1),
-               Column("Written", "right", weight=1), Column("Failed", "right", weight=1),
-               Column("Skipped", "right", weight=1))
+    columns = (
+        Column("Stage", weight=1.2),
+        Column("Items", weight=1.6),
+        Column("Requested", "right", weight=1),
+        Column("Written", "right", weight=1),
+        Column("Failed", "right", weight=1),
+        Column("Skipped", "right", weight=1),
+    )
     table = Table(wording.ACCOUNT_CAPTION, columns, tuple(_account_row(*pair) for pair in accounts))
     wrong = [f"{stage} {account.item}" for stage, account in accounts if not account.adds_up]
     if wrong:
@@ -80,16 +87,29 @@ def _omission_table(skipped: tuple[Skipped, ...]) -> Table:
     groups: dict[tuple[str, str, str, str], _Group] = {}
     for item in skipped:
         groups.setdefault((item.stage, item.kind, item.outcome, item.reason), _Group()).add(item)
-    columns = (Column("Stage", weight=1), Column("Items", weight=0.8), Column("Outcome", weight=0.9),
-               Column("Reason", weight=2.4), Column("Count", "right", weight=0.8), Column("For example", weight=2.2))
-    return Table("Skipped and failed items by reason.", columns,
-                 tuple(_group_row(*key, group) for key, group in groups.items()))
+    columns = (
+        Column("Stage", weight=1),
+        Column("Items", weight=0.8),
+        Column("Outcome", weight=0.9),
+        Column("Reason", weight=2.4),
+        Column("Count", "right", weight=0.8),
+        Column("For example", weight=2.2),
+    )
+    return Table(
+        "Skipped and failed items by reason.", columns, tuple(_group_row(*key, group) for key, group in groups.items())
+    )
 
 
 def _group_row(stage: str, kind: str, outcome: str, reason: str, group: _Group) -> tuple[Cell, ...]:
     details = f" ({_listed(group.details)})" if group.details else ""
-    return (Cell(shown(stage)), Cell(kind), Cell(outcome, strong=outcome == "failed"),
-            Cell(f"{shown(reason)}{details}"), Cell(integer(group.count)), Cell(_listed(group.subjects)))
+    return (
+        Cell(shown(stage)),
+        Cell(kind),
+        Cell(outcome, strong=outcome == "failed"),
+        Cell(f"{shown(reason)}{details}"),
+        Cell(integer(group.count)),
+        Cell(_listed(group.subjects)),
+    )
 
 
 def _listed(texts: list[str]) -> str:
@@ -102,8 +122,14 @@ def _listed(texts: list[str]) -> str:
 
 def _gallery_table(gallery: tuple[GalleryRecord, ...]) -> Table:
     enrolled = sum(record.enrolled for record in gallery)
-    columns = (Column("Person", weight=2), Column("File", weight=2), Column("Status", weight=1.6),
-               Column("Enrolled", weight=1), Column("Quality", "right", weight=0.8), Column("Reason", weight=2))
+    columns = (
+        Column("Person", weight=2),
+        Column("File", weight=2),
+        Column("Status", weight=1.6),
+        Column("Enrolled", weight=1),
+        Column("Quality", "right", weight=0.8),
+        Column("Reason", weight=2),
+    )
     caption = f"Gallery pictures: {enrolled} enrolled, {len(gallery) - enrolled} refused."
     return Table(caption, columns, tuple(_gallery_row(record) for record in gallery))
 
@@ -111,6 +137,11 @@ def _gallery_table(gallery: tuple[GalleryRecord, ...]) -> Table:
 def _gallery_row(record: GalleryRecord) -> tuple[Cell, ...]:
     person = shown(record.identity) + (f" ({shown(record.person_id)})" if record.person_id else "")
     quality = record.quality.score if record.quality else None
-    return (Cell(person), Cell(shown(record.file)), Cell(shown(record.status or DASH)),
-            Cell("enrolled" if record.enrolled else "refused", strong=not record.enrolled),
-            Cell(DASH if quality is None else f"{quality:.2f}", bar=quality), Cell(shown(record.reason) or DASH))
+    return (
+        Cell(person),
+        Cell(shown(record.file)),
+        Cell(shown(record.status or DASH)),
+        Cell("enrolled" if record.enrolled else "refused", strong=not record.enrolled),
+        Cell(DASH if quality is None else f"{quality:.2f}", bar=quality),
+        Cell(shown(record.reason) or DASH),
+    )

@@ -52,16 +52,29 @@ def _compile(content: Document, strict: bool) -> bytes:
         (folder / "report.json").write_text(json.dumps(_data(content, strict)), encoding="utf-8")
         template = folder / "report.typ"
         template.write_bytes(files("facerecon.report").joinpath("templates/report.typ").read_bytes())
-        return typst.compile(template, root=folder, format="pdf", ignore_system_fonts=True,
-                             pdf_standards=[*STANDARDS], timestamp=_date(content))
+        return typst.compile(
+            template,
+            root=folder,
+            format="pdf",
+            ignore_system_fonts=True,
+            pdf_standards=[*STANDARDS],
+            timestamp=_date(content),
+        )
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
 def _data(content: Document, strict: bool) -> dict[str, Any]:
-    plain = _plain({"head": content.head, "sections": content.sections, "footer": content.footer,
-                    "title": f"{content.head.title}: {content.head.case_id}"}, strict)
+    plain = _plain(
+        {
+            "head": content.head,
+            "sections": content.sections,
+            "footer": content.footer,
+            "title": f"{content.head.title}: {content.head.case_id}",
+        },
+        strict,
+    )
     date = _date(content)
     extra = {
         "date": [date.year, date.month, date.day, date.hour, date.minute, date.second],
@@ -90,16 +103,25 @@ def _plain(anything: Any, strict: bool) -> Any:
 def _comparison(block: Comparison, strict: bool) -> dict[str, Any]:
     """Give both pictures their sizes in one unit, the restored picture's pixel."""
     figure = block.figure
-    words = {"label": block.label, "caption": block.caption, "original_label": wording.ORIGINAL,
-             "original_caption": block.original_caption, "restored_label": block.restored_label,
-             "restored_caption": block.restored_caption, "warnings": block.warnings,
-             "alt": f"{figure.original.alt}; {figure.restored.alt}"}
+    words = {
+        "label": block.label,
+        "caption": block.caption,
+        "original_label": wording.ORIGINAL,
+        "original_caption": block.original_caption,
+        "restored_label": block.restored_label,
+        "restored_caption": block.restored_caption,
+        "warnings": block.warnings,
+        "alt": f"{figure.original.alt}; {figure.restored.alt}",
+    }
     return {
         "kind": block.kind,
         **_plain(words, strict),
         "original": {"picture": _plain(figure.original, strict), "display": figure.content[0]},
-        "restored": {"picture": _plain(figure.restored, strict), "display": figure.restored.width_px,
-                     "display_height": figure.restored.height_px},
+        "restored": {
+            "picture": _plain(figure.restored, strict),
+            "display": figure.restored.width_px,
+            "display_height": figure.restored.height_px,
+        },
     }
 
 

@@ -14,9 +14,17 @@ from facerecon.report.notation import DASH, duration, flat, shown, utc, value
 
 _STEP_KEYS = ("name", "description", "reference", "parameters", "learned")
 _MODEL_FACTS = (
-    ("role", "Role"), ("architecture", "Architecture"), ("provider", "Provider"), ("source", "Source"),
-    ("source_sha256", "Source SHA-256"), ("weights_sha256", "Weights SHA-256"), ("licence", "Licence"),
-    ("training_data", "Training data"), ("reference", "Reference"), ("device", "Device"), ("precision", "Precision"),
+    ("role", "Role"),
+    ("architecture", "Architecture"),
+    ("provider", "Provider"),
+    ("source", "Source"),
+    ("source_sha256", "Source SHA-256"),
+    ("weights_sha256", "Weights SHA-256"),
+    ("licence", "Licence"),
+    ("training_data", "Training data"),
+    ("reference", "Reference"),
+    ("device", "Device"),
+    ("precision", "Precision"),
 )
 
 
@@ -27,10 +35,12 @@ def processing_section(report: CaseReport, stages: Mapping[str, StageHistory]) -
 
 
 def _settings(report: CaseReport) -> Facts:
-    return Facts((
-        Fact("Profile", f"{shown(report.info.profile_name)}, printed in full in the appendix"),
-        Fact("Profile SHA-256", report.info.profile_sha256, mono=True),
-    ))
+    return Facts(
+        (
+            Fact("Profile", f"{shown(report.info.profile_name)}, printed in full in the appendix"),
+            Fact("Profile SHA-256", report.info.profile_sha256, mono=True),
+        )
+    )
 
 
 def _software(stages: Mapping[str, StageHistory]) -> Iterator[Block]:
@@ -45,8 +55,10 @@ def _software(stages: Mapping[str, StageHistory]) -> Iterator[Block]:
     for name, runtime in ran.items():
         for pair in runtime.items():
             versions.setdefault(pair, []).append(name)
-    rows = tuple((Cell(key), Cell(text), Cell("all" if len(names) == len(ran) else ", ".join(names)))
-                 for (key, text), names in versions.items())
+    rows = tuple(
+        (Cell(key), Cell(text), Cell("all" if len(names) == len(ran) else ", ".join(names)))
+        for (key, text), names in versions.items()
+    )
     yield Table("Software and hardware in use.", columns, rows)
 
 
@@ -92,8 +104,13 @@ def _steps(history: StageHistory, restored: tuple[RestoredRecord, ...]) -> Itera
     steps = history.steps or tuple(_steps_of(restored))
     if not steps:
         return
-    columns = (Column("Step", weight=1.1), Column("What it does", weight=2.4), Column("Reference", weight=1.7),
-               Column("Parameters", weight=1.5), Column("Learned", weight=0.7))
+    columns = (
+        Column("Step", weight=1.1),
+        Column("What it does", weight=2.4),
+        Column("Reference", weight=1.7),
+        Column("Parameters", weight=1.5),
+        Column("Learned", weight=0.7),
+    )
     rows = tuple(_step_row(number, step) for number, step in enumerate(steps, start=1))
     yield Table("Processing steps in order, the same for every enhanced picture.", columns, rows)
 
@@ -112,13 +129,22 @@ def _steps_of(restored: tuple[RestoredRecord, ...]) -> Iterator[Mapping[str, Any
 def _step_row(number: int, step: Mapping[str, Any]) -> tuple[Cell, ...]:
     parameters = "; ".join(f"{key} {text}" for key, text in flat(mapping(step.get("parameters"))))
     learned = bool(step.get("learned"))
-    return (Cell(f"{number}. {shown(step.get('name', DASH))}", strong=True), Cell(shown(step.get("description", DASH))),
-            Cell(shown(step.get("reference", "")) or DASH), Cell(parameters or DASH),
-            Cell("yes" if learned else "no", strong=learned))
+    return (
+        Cell(f"{number}. {shown(step.get('name', DASH))}", strong=True),
+        Cell(shown(step.get("description", DASH))),
+        Cell(shown(step.get("reference", "")) or DASH),
+        Cell(parameters or DASH),
+        Cell("yes" if learned else "no", strong=learned),
+    )
 
 
 def _models(history: StageHistory) -> Iterator[Block]:
     for model in history.models:
         yield Text(f"Model {shown(model.get('id', 'without a name'))}", "lead")
-        yield Facts(tuple(Fact(label, value(model[key]), mono=key.endswith("sha256"))
-                          for key, label in _MODEL_FACTS if key in model))
+        yield Facts(
+            tuple(
+                Fact(label, value(model[key]), mono=key.endswith("sha256"))
+                for key, label in _MODEL_FACTS
+                if key in model
+            )
+        )

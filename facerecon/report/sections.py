@@ -95,8 +95,15 @@ def _head(sources: _Sources) -> Head:
         Fact("Case made", utc(info.created_utc)),
         Fact("Report date", f"{utc(_date(sources.report))} (last ledger entry)"),
     )
-    return Head(wording.TITLE, shown(info.case_id), wording.STATE, wording.STATE_NOTE, facts, wording.REVIEWERS,
-                wording.REVIEW_FIELDS)
+    return Head(
+        wording.TITLE,
+        shown(info.case_id),
+        wording.STATE,
+        wording.STATE_NOTE,
+        facts,
+        wording.REVIEWERS,
+        wording.REVIEW_FIELDS,
+    )
 
 
 def _date(report: CaseReport) -> str:
@@ -130,8 +137,10 @@ def _finding(sources: _Sources) -> str:
     if not sources.report.detections:
         return f"No face was found in {frames}. {wording.NOTHING_FOUND}"
     if not sources.tracks:
-        return (f"Faces were found in {frames}, but none long enough for a track; they are listed under what was not "
-                f"processed. {wording.NOTHING_FOUND}")
+        return (
+            f"Faces were found in {frames}, but none long enough for a track; they are listed under what was not "
+            f"processed. {wording.NOTHING_FOUND}"
+        )
     return f"{plural(len(sources.tracks), 'track')} found in {frames}. {_comparison_finding(sources)}"
 
 
@@ -151,8 +160,13 @@ def _stats(sources: _Sources) -> tuple[tuple[str, str], ...]:
     frames = sources.stages["extract"].account("frames")
     analysed = f"frames analysed of {integer(frames.requested)} requested" if frames else "frames analysed"
     compared = sources.stages["recognize"].ran or bool(report.candidates)
-    above = len({(line.track, line.identity, line.person_id) for line in report.candidates
-                 if line.primary and line.above_threshold})
+    above = len(
+        {
+            (line.track, line.identity, line.person_id)
+            for line in report.candidates
+            if line.primary and line.above_threshold
+        }
+    )
     restored = integer(len(report.restored)) if sources.stages["enhance"].ran or report.restored else DASH
     return (
         (integer(len(sources.tracks)), "track" if len(sources.tracks) == 1 else "tracks"),
@@ -184,8 +198,10 @@ def _contact(sources: _Sources, view: TrackView) -> Card:
     if best is None:
         return Card(shown(view.track.id), pictures, (*lines, "not compared"), target=view.section_id)
     if not best.above_threshold:
-        lines += [f"No candidate above the threshold {similarity(best.threshold)}",
-                  f"strongest similarity {similarity(best.similarity)}"]
+        lines += [
+            f"No candidate above the threshold {similarity(best.threshold)}",
+            f"strongest similarity {similarity(best.similarity)}",
+        ]
         return Card(shown(view.track.id), pictures, tuple(lines), target=view.section_id)
     lines += [similarity_words(best)]
     name = f"Candidate: {shown(best.identity)}"
@@ -193,10 +209,22 @@ def _contact(sources: _Sources, view: TrackView) -> Card:
 
 
 def _stage_table(sources: _Sources) -> Table:
-    columns = (Column("Stage", weight=1.1), Column("State", weight=2.4), Column("Last run began", weight=1.9),
-               Column("Runs finished", "right", weight=1))
-    rows = tuple((Cell(name, strong=True), Cell(_stage_state(history)), Cell(utc(history.started_utc) or DASH),
-                  Cell(str(history.runs))) for name, history in sources.stages.items() if name != "report")
+    columns = (
+        Column("Stage", weight=1.1),
+        Column("State", weight=2.4),
+        Column("Last run began", weight=1.9),
+        Column("Runs finished", "right", weight=1),
+    )
+    rows = tuple(
+        (
+            Cell(name, strong=True),
+            Cell(_stage_state(history)),
+            Cell(utc(history.started_utc) or DASH),
+            Cell(str(history.runs)),
+        )
+        for name, history in sources.stages.items()
+        if name != "report"
+    )
     return Table("State of the stages, from the ledger.", columns, rows)
 
 
@@ -215,24 +243,39 @@ def _timeline(sources: _Sources) -> tuple[Section, ...]:
     if not sources.tracks:
         return ()
     report = sources.report
-    axis = "Axis: number of the picture in the source." if sources.clock.ordered else (
-        "Axis: time from the start of the stream, h:mm:ss, from the container's time stamps.")
+    axis = (
+        "Axis: number of the picture in the source."
+        if sources.clock.ordered
+        else ("Axis: time from the start of the stream, h:mm:ss, from the container's time stamps.")
+    )
     marks = f"Bar: first to last detection. Ticks: detections. Dots: best shots. {axis}"
-    figures = tuple(Timelines(part, f"{part.title}. {marks}")
-                    for part in timelines(report, sources.clock, _TIMELINE_ROWS))
+    figures = tuple(
+        Timelines(part, f"{part.title}. {marks}") for part in timelines(report, sources.clock, _TIMELINE_ROWS)
+    )
     source = f"{shown(report.info.source.name)}, {size(report.info.source.size_bytes)}"
     return (Section("timeline", "Timeline", (Facts((Fact("Source", source),)), *figures, _track_table(sources))),)
 
 
 def _track_table(sources: _Sources) -> Table:
-    columns = (Column("Track", weight=1), Column("First", weight=1.6), Column("Last", weight=1.6),
-               Column("Length", "right", weight=1.2), Column("Detections", "right", weight=1),
-               Column("Best shots", "right", weight=1))
+    columns = (
+        Column("Track", weight=1),
+        Column("First", weight=1.6),
+        Column("Last", weight=1.6),
+        Column("Length", "right", weight=1.2),
+        Column("Detections", "right", weight=1),
+        Column("Best shots", "right", weight=1),
+    )
     rows = tuple(
-        (Cell(shown(view.track.id), target=view.section_id), Cell(sources.clock.text(view.track.first)),
-         Cell(sources.clock.text(view.track.last)), Cell(sources.clock.span(view.track.first, view.track.last)),
-         Cell(str(view.track.detections)), Cell(str(len(view.track.best))))
-        for view in sources.tracks)
+        (
+            Cell(shown(view.track.id), target=view.section_id),
+            Cell(sources.clock.text(view.track.first)),
+            Cell(sources.clock.text(view.track.last)),
+            Cell(sources.clock.span(view.track.first, view.track.last)),
+            Cell(str(view.track.detections)),
+            Cell(str(len(view.track.best))),
+        )
+        for view in sources.tracks
+    )
     return Table("Tracks in order of the case.", columns, rows)
 
 

@@ -71,7 +71,7 @@ def timelines(report: CaseReport, clock: Clock, rows_each: int) -> tuple[Timelin
     """Return the timeline in parts of at most `rows_each` tracks, all over the same axis, so that it can be printed."""
     start, end = _extent(report, clock)
     rows = _rows(report, clock, start, end)
-    parts = [rows[i:i + rows_each] for i in range(0, len(rows), rows_each)]
+    parts = [rows[i : i + rows_each] for i in range(0, len(rows), rows_each)]
     axis = _axis(start, end, clock.ordered)
     return tuple(Timeline(_title(part), _description(part), axis, part) for part in parts)
 
@@ -87,8 +87,9 @@ def _rows(report: CaseReport, clock: Clock, start: float, end: float) -> tuple[R
     for track in report.tracks:
         first, last = (_percent(clock.position(edge), start, end) for edge in (track.first, track.last))
         first, last = _visible(first, last)
-        shots = sorted({_percent(clock.position(chips[shot].timestamp), start, end)
-                        for shot in track.best if shot in chips})
+        shots = sorted(
+            {_percent(clock.position(chips[shot].timestamp), start, end) for shot in track.best if shot in chips}
+        )
         text = f"{clock.text(track.first)} to {clock.text(track.last)}"
         rows.append(Row(track.id, text, first, last, tuple(sorted(seen[track.id])), tuple(shots)))
     return tuple(rows)

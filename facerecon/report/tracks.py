@@ -75,7 +75,11 @@ def track_views(report: CaseReport, album: Album, clock: Clock) -> tuple[TrackVi
 
 
 def _view(
-    track: TrackRecord, report: CaseReport, chips: Mapping[str, ChipRecord], album: Album, clock: Clock,
+    track: TrackRecord,
+    report: CaseReport,
+    chips: Mapping[str, ChipRecord],
+    album: Album,
+    clock: Clock,
     gallery: Mapping[str, Picture],
 ) -> TrackView:
     missing = [shot for shot in track.best if shot not in chips]
@@ -83,16 +87,20 @@ def _view(
         raise IntegrityError(f"track {track.id} names the best shot {missing[0]}, which the case lacks")
     shots = tuple(_shot(chips[shot], report, album, clock) for shot in track.best)
     candidates = tuple(line for line in report.candidates if line.track == track.id)
-    fused = next((vector for vector in report.embeddings
-                  if (vector.track, vector.variant) == (track.id, "fused")), None)
+    fused = next(
+        (vector for vector in report.embeddings if (vector.track, vector.variant) == (track.id, "fused")), None
+    )
     return TrackView(track, shots, candidates, gallery, fused, drift_of(track.id, report.embeddings))
 
 
 def _shot(chip: ChipRecord, report: CaseReport, album: Album, clock: Clock) -> Shot:
     where = f"the face of {shown(chip.track)} in frame {shown(chip.frame)}, {clock.text(chip.timestamp)}"
     original = f"Original pixels: {where}"
-    figures = tuple((record, album.comparison(chip, record, (original, f"{_made(record).capitalize()} from {where}")))
-                    for record in report.restored if record.chip == chip.id)
+    figures = tuple(
+        (record, album.comparison(chip, record, (original, f"{_made(record).capitalize()} from {where}")))
+        for record in report.restored
+        if record.chip == chip.id
+    )
     return Shot(chip, album.original(chip, original), figures)
 
 
@@ -142,22 +150,32 @@ def _vectors(view: TrackView) -> Iterator[Block]:
     if view.fused is not None:
         rows.append(Fact("Fused from", _fusion(view.fused)))
     if view.drift is not None:
-        rows.append(Fact("Identity drift", f"{view.drift:.4f} (distance between the face vectors of the original and "
-                                           "of the restored picture)"))
+        rows.append(
+            Fact(
+                "Identity drift",
+                f"{view.drift:.4f} (distance between the face vectors of the original and of the restored picture)",
+            )
+        )
     if rows:
         yield Facts(tuple(rows))
 
 
 def _fusion(fused: EmbeddingRecord) -> str:
-    parts = [f"{shown(frame.rpartition('/')[2])} (weight {weight:.3f})"
-             for frame, weight in zip(fused.frames, fused.weights, strict=False)]
+    parts = [
+        f"{shown(frame.rpartition('/')[2])} (weight {weight:.3f})"
+        for frame, weight in zip(fused.frames, fused.weights, strict=False)
+    ]
     return f"{plural(len(fused.frames), 'original frame')}: {', '.join(parts)}"
 
 
 def _comparisons(view: TrackView, clock: Clock, enhanced: bool) -> Iterator[Block]:
     if not any(shot.restored for shot in view.shots):
-        yield Text("No picture of this track was enhanced; the reason is listed under what was not processed."
-                   if enhanced else "Enhancement was not run.", "note")
+        yield Text(
+            "No picture of this track was enhanced; the reason is listed under what was not processed."
+            if enhanced
+            else "Enhancement was not run.",
+            "note",
+        )
     for shot in view.shots:
         for record, figure in shot.restored:
             yield _comparison(shot, record, figure, clock)
@@ -185,8 +203,11 @@ def _restored_caption(record: RestoredRecord, figure: ComparisonFigure) -> str:
     steps = ", then ".join(shown(step.name) for step in record.steps)
     by = f"{note} {pixels(*record.content)} by {steps or shown(record.model or 'unknown steps')}"
     precision = f", {shown(record.precision)}" if record.precision else ""
-    consistent = ("" if record.downscale_psnr_db is None else
-                  f". Reduced again it agrees with what the model was given to {record.downscale_psnr_db:.1f} dB PSNR")
+    consistent = (
+        ""
+        if record.downscale_psnr_db is None
+        else f". Reduced again it agrees with what the model was given to {record.downscale_psnr_db:.1f} dB PSNR"
+    )
     return f"{by}{precision}{consistent}. SHA-256 {short(figure.restored.sha256)}"
 
 
@@ -206,10 +227,17 @@ def _card(shot: Shot, clock: Clock) -> Card:
 
 
 def _quality(view: TrackView, clock: Clock) -> Table:
-    columns = (Column("Shot", weight=1.1), Column("Time", weight=1.3), Column("Overall", "right", weight=0.9),
-               Column("Inter-eye px", "right", weight=0.9), Column("Sharpness", "right", weight=1),
-               Column("Brightness", "right", weight=1), Column("Clipped", "right", weight=0.8),
-               Column("Yaw, pitch, roll", "right", weight=1.5), Column("Detector", "right", weight=0.9))
+    columns = (
+        Column("Shot", weight=1.1),
+        Column("Time", weight=1.3),
+        Column("Overall", "right", weight=0.9),
+        Column("Inter-eye px", "right", weight=0.9),
+        Column("Sharpness", "right", weight=1),
+        Column("Brightness", "right", weight=1),
+        Column("Clipped", "right", weight=0.8),
+        Column("Yaw, pitch, roll", "right", weight=1.5),
+        Column("Detector", "right", weight=0.9),
+    )
     return Table(wording.QUALITY_CAPTION, columns, tuple(_quality_row(shot.chip, clock) for shot in view.shots))
 
 

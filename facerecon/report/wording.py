@@ -7,34 +7,50 @@ from __future__ import annotations
 
 TITLE = "Face examination report"
 STATE = "UNREVIEWED"
-STATE_NOTE = ("Made by a program and not yet examined by a person. It becomes a statement only when two examiners, "
-              "independently of each other, have reviewed and signed it.")
+STATE_NOTE = (
+    "Made by a program and not yet examined by a person. It becomes a statement only when two examiners, "
+    "independently of each other, have reviewed and signed it."
+)
 REVIEWERS = ("First examiner", "Second examiner, independent")
 REVIEW_FIELDS = ("Name and function", "Finding", "Date and signature")
 
-TRACK = ("A track is one unbroken appearance of one face. The same person may appear in several tracks, "
-         "so the number of tracks is not a number of persons.")
-NOTHING_FOUND = ("This is a result, and it does not exclude that persons appear in the footage: faces that are small, "
-                 "dark, blurred, covered or turned away can be missed.")
+TRACK = (
+    "A track is one unbroken appearance of one face. The same person may appear in several tracks, "
+    "so the number of tracks is not a number of persons."
+)
+NOTHING_FOUND = (
+    "This is a result, and it does not exclude that persons appear in the footage: faces that are small, "
+    "dark, blurred, covered or turned away can be missed."
+)
 NO_CANDIDATE = "No candidate above the threshold does not exclude anyone."
-CANDIDATE = ("A candidate is a gallery picture whose face is numerically similar. It is a suggestion for an examiner, "
-             "not a statement of who the person is.")
-NOT_CALIBRATED = ("No likelihood ratio is given: the comparison has no named calibration for these pictures. Without "
-                  "one, a similarity says nothing about how strong the evidence is.")
-HOW_TO_READ = ("Pictures marked ORIGINAL hold the pixels of the footage, unchanged; they are enlarged for viewing "
-               "without interpolation, so every pixel is a square (some PDF viewers smooth them; the pixels in the "
-               "file are the same). Pictures marked RESTORED or ENHANCED were computed; they are aids for "
-               "investigation, never stand without their original, and never decide a comparison.")
+CANDIDATE = (
+    "A candidate is a gallery picture whose face is numerically similar. It is a suggestion for an examiner, "
+    "not a statement of who the person is."
+)
+NOT_CALIBRATED = (
+    "No likelihood ratio is given: the comparison has no named calibration for these pictures. Without "
+    "one, a similarity says nothing about how strong the evidence is."
+)
+HOW_TO_READ = (
+    "Pictures marked ORIGINAL hold the pixels of the footage, unchanged; they are enlarged for viewing "
+    "without interpolation, so every pixel is a square (some PDF viewers smooth them; the pixels in the "
+    "file are the same). Pictures marked RESTORED or ENHANCED were computed; they are aids for "
+    "investigation, never stand without their original, and never decide a comparison."
+)
 
 ORIGINAL = "ORIGINAL"
 RESTORED = "RESTORED"
 ENHANCED = "ENHANCED"
 RESTORED_NOTE = "Investigative aid, not original. A learned model may invent detail."
 ENHANCED_NOTE = "Classical filters, no learned model. Investigative aid, not original."
-COMPARISON_CAPTION = ("Both pictures are drawn at the same size. The strip below the right picture is part of its file "
-                      "and says that it is not original.")
-QUALITY_CAPTION = ("Quality of the best shots, measured on original pixels. Bars: inter-eye distance to 40 px and "
-                   "sharpness to 0.30, brightness to 255, scores to 1.")
+COMPARISON_CAPTION = (
+    "Both pictures are drawn at the same size. The strip below the right picture is part of its file "
+    "and says that it is not original."
+)
+QUALITY_CAPTION = (
+    "Quality of the best shots, measured on original pixels. Bars: inter-eye distance to 40 px and "
+    "sharpness to 0.30, brightness to 255, scores to 1."
+)
 
 VARIANT_TITLES = {
     "fused": "Fused track: the face vectors of several original frames, averaged",
@@ -44,59 +60,95 @@ VARIANT_TITLES = {
 VARIANT_NOTES = {
     "fused": "Computed from original pixels. For decision.",
     "original": "Computed from original pixels. For decision.",
-    "restored": ("Computed from a restored picture. Restoration can move a face towards or away from any person, so "
-                 "this table is shown for transparency only and must not be used for a decision."),
+    "restored": (
+        "Computed from a restored picture. Restoration can move a face towards or away from any person, so "
+        "this table is shown for transparency only and must not be used for a decision."
+    ),
 }
-SIMILARITY = ("Similarity is the comparison model's own score, 1 for equal face vectors. It is neither a probability "
-              "nor a likelihood ratio. The threshold is an operating point of the model, not a strength of evidence.")
-
-ACCOUNT_CAPTION = "Account of all items: requested = written + failed + skipped."
-TRUTH_CAPTION = ("Measured against known truth. Such figures exist only for material whose undamaged original is "
-                 "known; they say how the method did there, not how it did on other footage.")
-
-LIMITS: tuple[tuple[str, str], ...] = (
-    ("Similarity is not identity.",
-     "A high similarity means that two pictures are close for one model. Different persons can be similar, and "
-     "pictures of one person can be dissimilar. Who a person is, is for the court to find, on all of the evidence."),
-    ("Strength of evidence.",
-     "Where a likelihood ratio is given, it is bounded, holds for the named calibration only, and weighs the pictures, "
-     "not the other circumstances of the case. Where none is given, no statement about strength is made."),
-    ("Nobody is excluded.",
-     "No candidate above the threshold does not exclude anyone. The person may be in the gallery and the pictures too "
-     "poor, or may not be in the gallery at all."),
-    ("Restored pictures may invent detail.",
-     "A learned model fills in what faces usually look like. Marks, glasses, hair, teeth and wrinkles in a restored "
-     "picture may not exist. Restored pictures are never used for the scores that decide."),
-    ("Enhancement removes too.",
-     "Denoising, brightening and enlargement, classical or learned, can remove real detail. The original stays the "
-     "evidence."),
-    ("Faces can be missed.",
-     "Detection fails for small, dark, blurred, covered or turned faces, and it can take other things for faces. "
-     "Frames that were sampled out or decoded badly were not searched; they are listed."),
-    ("Error rates differ between groups of people.",
-     "Face recognition makes more errors for some groups, by sex, age and origin, than for others: P. Grother, M. "
-     "Ngan, K. Hanaoka, Face Recognition Vendor Test Part 3: Demographic Effects, NISTIR 8280, 2019, "
-     "doi:10.6028/NIST.IR.8280. The models used here were not tested for this by us."),
-    ("Tracks are not persons.",
-     "A track ends when the face is lost. Two tracks may show one person; in crowds, one track may, by error, contain "
-     "more than one."),
-    ("Time is the container's time.",
-     "Times are offsets from the start of the stream, computed from the file's own time stamps. They were not checked "
-     "against real time; a recorder's clock can be wrong."),
-    ("The footage itself was not examined.",
-     "This report does not say whether the footage is authentic, complete or unedited before it was hashed."),
+SIMILARITY = (
+    "Similarity is the comparison model's own score, 1 for equal face vectors. It is neither a probability "
+    "nor a likelihood ratio. The threshold is an operating point of the model, not a strength of evidence."
 )
 
-CHAIN = ("The ledger is a hash chain: every entry contains the digest of the one before. Editing, deleting or "
-         "inserting an entry breaks the chain and is detected. A chain alone does not stop somebody who can write to "
-         "the case from computing the whole chain anew. It proves integrity only together with a copy of the head "
-         "digest that was kept elsewhere, for example this report, signed.")
-HEAD_NOTE = ("This head covers every entry up to the making of this report. The entry that records the finished report "
-             "follows it and is not listed here; the chain from this head to a later one can be checked.")
+ACCOUNT_CAPTION = "Account of all items: requested = written + failed + skipped."
+TRUTH_CAPTION = (
+    "Measured against known truth. Such figures exist only for material whose undamaged original is "
+    "known; they say how the method did there, not how it did on other footage."
+)
+
+LIMITS: tuple[tuple[str, str], ...] = (
+    (
+        "Similarity is not identity.",
+        "A high similarity means that two pictures are close for one model. Different persons can be similar, and "
+        "pictures of one person can be dissimilar. Who a person is, is for the court to find, on all of the evidence.",
+    ),
+    (
+        "Strength of evidence.",
+        "Where a likelihood ratio is given, it is bounded, holds for the named calibration only, and weighs the pictures, "
+        "not the other circumstances of the case. Where none is given, no statement about strength is made.",
+    ),
+    (
+        "Nobody is excluded.",
+        "No candidate above the threshold does not exclude anyone. The person may be in the gallery and the pictures too "
+        "poor, or may not be in the gallery at all.",
+    ),
+    (
+        "Restored pictures may invent detail.",
+        "A learned model fills in what faces usually look like. Marks, glasses, hair, teeth and wrinkles in a restored "
+        "picture may not exist. Restored pictures are never used for the scores that decide.",
+    ),
+    (
+        "Enhancement removes too.",
+        "Denoising, brightening and enlargement, classical or learned, can remove real detail. The original stays the "
+        "evidence.",
+    ),
+    (
+        "Faces can be missed.",
+        "Detection fails for small, dark, blurred, covered or turned faces, and it can take other things for faces. "
+        "Frames that were sampled out or decoded badly were not searched; they are listed.",
+    ),
+    (
+        "Error rates differ between groups of people.",
+        "Face recognition makes more errors for some groups, by sex, age and origin, than for others: P. Grother, M. "
+        "Ngan, K. Hanaoka, Face Recognition Vendor Test Part 3: Demographic Effects, NISTIR 8280, 2019, "
+        "doi:10.6028/NIST.IR.8280. The models used here were not tested for this by us.",
+    ),
+    (
+        "Tracks are not persons.",
+        "A track ends when the face is lost. Two tracks may show one person; in crowds, one track may, by error, contain "
+        "more than one.",
+    ),
+    (
+        "Time is the container's time.",
+        "Times are offsets from the start of the stream, computed from the file's own time stamps. They were not checked "
+        "against real time; a recorder's clock can be wrong.",
+    ),
+    (
+        "The footage itself was not examined.",
+        "This report does not say whether the footage is authentic, complete or unedited before it was hashed.",
+    ),
+)
+
+CHAIN = (
+    "The ledger is a hash chain: every entry contains the digest of the one before. Editing, deleting or "
+    "inserting an entry breaks the chain and is detected. A chain alone does not stop somebody who can write to "
+    "the case from computing the whole chain anew. It proves integrity only together with a copy of the head "
+    "digest that was kept elsewhere, for example this report, signed."
+)
+HEAD_NOTE = (
+    "This head covers every entry up to the making of this report. The entry that records the finished report "
+    "follows it and is not listed here; the chain from this head to a later one can be checked."
+)
 DIGESTS_EQUAL = "All recorded digests of the source are equal."
-DIGESTS_DIFFER = ("The recorded digests of the source DIFFER. The source changed while it was examined; this report "
-                  "must not be relied on.")
-DIGEST_AFTER_MISSING = ("The ledger holds no digest of the source taken after processing, so this report cannot say "
-                        "that the source was unchanged at the end.")
-GLYPH_NOTE = ("The archival PDF embeds fonts for Latin, Greek, Cyrillic, Arabic and some other scripts. A character "
-              "outside them is written as its Unicode number, [U+738B]. The HTML report shows it as it is.")
+DIGESTS_DIFFER = (
+    "The recorded digests of the source DIFFER. The source changed while it was examined; this report "
+    "must not be relied on."
+)
+DIGEST_AFTER_MISSING = (
+    "The ledger holds no digest of the source taken after processing, so this report cannot say "
+    "that the source was unchanged at the end."
+)
+GLYPH_NOTE = (
+    "The archival PDF embeds fonts for Latin, Greek, Cyrillic, Arabic and some other scripts. A character "
+    "outside them is written as its Unicode number, [U+738B]. The HTML report shows it as it is."
+)

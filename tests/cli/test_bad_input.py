@@ -72,18 +72,26 @@ def test_empty_and_faceless_gallery(facerecon: Program, short_clip: Path, tmp_pa
     (tmp_path / "g").mkdir()
     refused(facerecon("run", short_clip, "--gallery", tmp_path / "g", "--case", tmp_path / "c"), 2, "holds no picture")
     Image.new("RGB", (200, 200), (90, 90, 90)).save(tmp_path / "g/grey.png")
-    refused(facerecon("run", short_clip, "--gallery", tmp_path / "g", "--case", tmp_path / "c"), 2, "no face", "grey.png")
+    refused(
+        facerecon("run", short_clip, "--gallery", tmp_path / "g", "--case", tmp_path / "c"), 2, "no face", "grey.png"
+    )
 
 
-def test_absent_weights_say_how_to_get_them(facerecon: Program, short_clip: Path, tmp_path: Path,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_weights_say_how_to_get_them(
+    facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FACERECON_WEIGHTS", str(tmp_path / "w"))
-    refused(facerecon("extract", short_clip, "--set", "detect.model=retinaface-resnet50", "--case", tmp_path / "c"), 5,
-            "retinaface-resnet50", "weights fetch")
+    refused(
+        facerecon("extract", short_clip, "--set", "detect.model=retinaface-resnet50", "--case", tmp_path / "c"),
+        5,
+        "retinaface-resnet50",
+        "weights fetch",
+    )
 
 
-def test_weights_with_a_flipped_byte(facerecon: Program, short_clip: Path, tmp_path: Path,
-                                     monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_with_a_flipped_byte(
+    facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FACERECON_WEIGHTS", str(tmp_path / "w"))
     assert facerecon("extract", short_clip, "--case", tmp_path / "a", *CHEAP).code == 0
     converted = [p for p in (tmp_path / "w").rglob("*") if p.is_file() and "retinaface" in p.name]
@@ -100,8 +108,9 @@ def test_output_that_cannot_be_written(facerecon: Program, short_clip: Path, tmp
     refused(facerecon("extract", short_clip, "--case", tmp_path / "file"), 2, "--case")
 
 
-def test_source_that_changes_during_the_run(facerecon: Program, short_clip: Path, tmp_path: Path,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_that_changes_during_the_run(
+    facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from facerecon.sources import Source
 
     clip = tmp_path / "clip.mp4"
@@ -118,8 +127,9 @@ def test_source_that_changes_during_the_run(facerecon: Program, short_clip: Path
     assert verify(tmp_path / "c").state == "extract.failed"
 
 
-def test_full_disk_loses_nothing_and_the_run_resumes(facerecon: Program, short_clip: Path, tmp_path: Path,
-                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_loses_nothing_and_the_run_resumes(
+    facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, budget = os.fsync, [16]
 
     def filling(handle: int) -> None:
@@ -130,18 +140,22 @@ def test_full_disk_loses_nothing_and_the_run_resumes(facerecon: Program, short_c
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", filling)
-        refused(facerecon("extract", short_clip, "--case", tmp_path / "c", *CHEAP), 5, "No space left", "free some space")
+        refused(
+            facerecon("extract", short_clip, "--case", tmp_path / "c", *CHEAP), 5, "No space left", "free some space"
+        )
     assert not list((tmp_path / "c").rglob(".tmp-*"))
     assert facerecon("extract", short_clip, "--case", tmp_path / "c", *CHEAP).code == 0
     verify(tmp_path / "c")
 
 
-def test_ctrl_c_keeps_what_was_finished_and_the_same_command_resumes(facerecon: Program, short_clip: Path,
-                                                                     tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_was_finished_and_the_same_command_resumes(
+    facerecon: Program, short_clip: Path, tmp_path: Path
+) -> None:
     case = tmp_path / "c"
     arguments = ["extract", str(short_clip), "--case", str(case), "--set", "detect.batch=1", *CHEAP]
-    process = subprocess.Popen([sys.executable, "-m", "facerecon.commands.main", *arguments], stderr=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facerecon.commands.main", *arguments], stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 120
     while not _started(case) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
@@ -159,8 +173,9 @@ def _started(case: Path) -> bool:
     return ledger.exists() and "extract.started" in ledger.read_text()
 
 
-def test_resume_under_another_profile_is_refused(facerecon: Program, short_clip: Path, tmp_path: Path,
-                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_under_another_profile_is_refused(
+    facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from facerecon.sources import Source
 
     def stop(self: Source) -> None:

@@ -11,8 +11,17 @@ import pytest
 
 from tests.cli.conftest import Program, Sample
 
-CHEAP = ("--set", "extract.sample={every: 4}", "--set", "enhance.shots=1", "--set", "extract.motion.enabled=false",
-         "--set", "enhance.steps=[{kind: resize, method: bicubic, scale: 2}]", "--quiet")
+CHEAP = (
+    "--set",
+    "extract.sample={every: 4}",
+    "--set",
+    "enhance.shots=1",
+    "--set",
+    "extract.motion.enabled=false",
+    "--set",
+    "enhance.steps=[{kind: resize, method: bicubic, scale: 2}]",
+    "--quiet",
+)
 
 
 def test_whole_job_documents_have_the_promised_keys(sample: Sample) -> None:
@@ -25,7 +34,8 @@ def test_whole_job_documents_have_the_promised_keys(sample: Sample) -> None:
     assert {"id", "first_s", "last_s", "detections", "best"} == set(document["extract"]["tracks"][0])
     assert {"track", "original", "restored", "model", "precision"} <= set(document["enhance"]["restored"][0])
     assert {"track", "variant", "rank", "identity", "similarity", "threshold", "above_threshold"} <= set(
-        document["recognize"]["candidates"][0])
+        document["recognize"]["candidates"][0]
+    )
     assert {"case", "html", "pdf", "ledger_head"} == set(document["report"])
 
 
@@ -37,8 +47,9 @@ def test_named_files_exist(sample: Sample) -> None:
         assert Path(record["restored"]).is_file()
 
 
-def test_stages_one_by_one_meet_through_the_case(facerecon: Program, short_clip: Path, gallery: Path,
-                                                 tmp_path: Path) -> None:
+def test_stages_one_by_one_meet_through_the_case(
+    facerecon: Program, short_clip: Path, gallery: Path, tmp_path: Path
+) -> None:
     case = tmp_path / "c"
     extract = facerecon("extract", short_clip, "--case", case, "--json", *CHEAP)
     assert extract.code == 0, extract.err
@@ -59,8 +70,9 @@ def test_stages_one_by_one_meet_through_the_case(facerecon: Program, short_clip:
 def test_finished_case_is_never_overwritten(facerecon: Program, sample: Sample) -> None:
     before = facerecon("verify", sample.case, "--json").document["ledger_head"]
     for command in ("extract", "enhance", "run"):
-        again = facerecon(command, sample.clip, "--case", sample.case, *(("--gallery", sample.gallery)
-                                                                        if command == "run" else ()))
+        again = facerecon(
+            command, sample.clip, "--case", sample.case, *(("--gallery", sample.gallery) if command == "run" else ())
+        )
         assert again.code == 2, again.err
         assert "nothing was changed" in again.error
     assert facerecon("verify", sample.case, "--json").document["ledger_head"] == before
@@ -120,8 +132,14 @@ def test_two_runs_give_identical_records_and_pictures(facerecon: Program, short_
     cases = [tmp_path / "a", tmp_path / "b"]
     for case in cases:
         assert facerecon("enhance", short_clip, "--case", case, *CHEAP).code == 0
-    listings = [{p.relative_to(case): p.read_bytes() for p in case.rglob("*")
-                 if p.is_file() and p.parts[len(case.parts)] in ("records", "faces")} for case in cases]
+    listings = [
+        {
+            p.relative_to(case): p.read_bytes()
+            for p in case.rglob("*")
+            if p.is_file() and p.parts[len(case.parts)] in ("records", "faces")
+        }
+        for case in cases
+    ]
     assert listings[0] == listings[1]
     assert len(listings[0]) > 10
 
@@ -142,9 +160,11 @@ def test_listings(facerecon: Program) -> None:
 
 @pytest.mark.parametrize("arguments", [("--help",), ("verify", "--help"), ("--version",), ("profiles", "list")])
 def test_light_commands_never_import_torch(arguments: tuple[str, ...]) -> None:
-    code = ("import sys; from facerecon.commands.main import run; code = run(sys.argv[1:]);"
-            "heavy = {'torch', 'basicsr', 'gfpgan', 'facexlib', 'cv2', 'av'} & set(sys.modules);"
-            "sys.exit(f'imported {heavy}' if heavy else code)")
+    code = (
+        "import sys; from facerecon.commands.main import run; code = run(sys.argv[1:]);"
+        "heavy = {'torch', 'basicsr', 'gfpgan', 'facexlib', 'cv2', 'av'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else code)"
+    )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -152,7 +172,9 @@ def test_light_commands_never_import_torch(arguments: tuple[str, ...]) -> None:
 def test_report_and_verify_never_import_torch(sample: Sample, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(sample.case, copy)
-    code = ("import sys; from facerecon.commands.main import run; c = run(['report', sys.argv[1]]) or "
-            "run(['verify', sys.argv[1]]); sys.exit('torch' if 'torch' in sys.modules else c)")
+    code = (
+        "import sys; from facerecon.commands.main import run; c = run(['report', sys.argv[1]]) or "
+        "run(['verify', sys.argv[1]]); sys.exit('torch' if 'torch' in sys.modules else c)"
+    )
     done = subprocess.run([sys.executable, "-c", code, str(copy)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ from PIL import Image
 
 from facerecon.manifest import verify
 from facerecon.records import Measurement
-from tests.cli.conftest import Program, Sample
+from tests.cli.conftest import Sample
 
 
 def test_one_track_from_when_the_face_is_large_enough(sample: Sample) -> None:
@@ -33,8 +33,9 @@ def test_every_frame_is_accounted_for(sample: Sample) -> None:
 
 def test_portrait_is_rank_one_above_the_threshold(sample: Sample) -> None:
     best = {c["variant"]: c for c in sample.document["recognize"]["candidates"] if c["rank"] == 1}
-    assert {name: c["identity"] for name, c in best.items()} == dict.fromkeys(("fused", "original", "restored"),
-                                                                              "astronaut")
+    assert {name: c["identity"] for name, c in best.items()} == dict.fromkeys(
+        ("fused", "original", "restored"), "astronaut"
+    )
     assert best["fused"]["similarity"] > 0.58  # (0.66)
     assert best["original"]["similarity"] > 0.56  # (0.65)
     assert best["fused"]["above_threshold"]

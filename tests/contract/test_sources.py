@@ -61,16 +61,27 @@ KINDS = [
     Kind("avi-h264-b-frames", _video("a.avi", b_frames=2), ORDER, (1, 25)),
     Kind("avi-mpeg4-b-frames", _video("a.avi", codec="mpeg4", b_frames=2), None, (1, 25)),
     Kind("ts", _video("a.ts", b_frames=2), None, (1, 90000)),
-    Kind("webm-vp8", _video("a.webm", codec="libvpx", options={"auto-alt-ref": "1", "lag-in-frames": "12"}),
-         [40 * k for k in ORDER], (1, 1000)),
+    Kind(
+        "webm-vp8",
+        _video("a.webm", codec="libvpx", options={"auto-alt-ref": "1", "lag-in-frames": "12"}),
+        [40 * k for k in ORDER],
+        (1, 1000),
+    ),
     Kind("raw-h264", _video("a.h264", b_frames=2), ORDER, (1, 1), "order"),
     Kind("raw-mjpeg", _video("a.mjpeg", **RAW), ORDER, (1, 1), "order"),
     Kind("gif", lambda folder: write_gif(folder / "a.gif", DURATIONS), STARTS_CS, (1, 100)),
     Kind("apng", lambda folder: write_gif(folder / "a.png", DURATIONS), None, (1, 100000)),
-    Kind("animated-webp", lambda folder: write_gif(folder / "a.webp", DURATIONS), [10 * t for t in STARTS_CS],
-         (1, 1000)),
-    Kind("folder", lambda folder: write_pictures(folder / "pics", [f"img{k}.png" for k in ORDER]), ORDER, (1, 1),
-         "order", "folder"),
+    Kind(
+        "animated-webp", lambda folder: write_gif(folder / "a.webp", DURATIONS), [10 * t for t in STARTS_CS], (1, 1000)
+    ),
+    Kind(
+        "folder",
+        lambda folder: write_pictures(folder / "pics", [f"img{k}.png" for k in ORDER]),
+        ORDER,
+        (1, 1),
+        "order",
+        "folder",
+    ),
     Kind("tiff-pages", _multipage, ORDER, (1, 1), "order", "image"),
 ]
 
@@ -196,8 +207,10 @@ def test_source_is_only_read(made: tuple[Kind, Path]) -> None:
 
 
 def _snapshot(folder: Path) -> list[tuple[str, int, int, int]]:
-    return [(entry.name, (facts := entry.stat()).st_size, facts.st_mtime_ns, facts.st_mode)
-            for entry in sorted(folder.iterdir())]
+    return [
+        (entry.name, (facts := entry.stat()).st_size, facts.st_mtime_ns, facts.st_mode)
+        for entry in sorted(folder.iterdir())
+    ]
 
 
 def test_two_readers_do_not_disturb_each_other(made: tuple[Kind, Path]) -> None:

@@ -20,10 +20,19 @@ FIGURE = Measurement(subject="t0001/f000001", variant="bicubic", metric="PSNR", 
 
 
 def info(profile: Any) -> CaseInfo:
-    source = SourceRecord(path="/e/clip.mp4", name="clip.mp4", sha256="a" * 64, size_bytes=3, kind="video",
-                          clock="stream")
-    return CaseInfo(case_id="C1", operator="O", purpose="P", created_utc="2026-01-01T00:00:00Z", tool_version="0",
-                    source=source, profile_name=profile.name, profile_sha256=profile.digest)
+    source = SourceRecord(
+        path="/e/clip.mp4", name="clip.mp4", sha256="a" * 64, size_bytes=3, kind="video", clock="stream"
+    )
+    return CaseInfo(
+        case_id="C1",
+        operator="O",
+        purpose="P",
+        created_utc="2026-01-01T00:00:00Z",
+        tool_version="0",
+        source=source,
+        profile_name=profile.name,
+        profile_sha256=profile.digest,
+    )
 
 
 @pytest.fixture

@@ -33,8 +33,14 @@ def ycbcr(rgb: tuple[int, int, int], matrix: str, scale: str) -> tuple[int, int,
     return round(16 + 219 * y), round(128 + 224 * cb), round(128 + 224 * cr)
 
 
-def write_flat(path: Path, matrix: str | None, scale: str, planes: Sequence[tuple[int, ...]],
-               size: tuple[int, int] = (64, 48), pixel_format: str = "yuv420p") -> Path:
+def write_flat(
+    path: Path,
+    matrix: str | None,
+    scale: str,
+    planes: Sequence[tuple[int, ...]],
+    size: tuple[int, int] = (64, 48),
+    pixel_format: str = "yuv420p",
+) -> Path:
     """Write lossless FFV1 frames of one YCbCr value each."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
@@ -113,12 +119,20 @@ def test_rotation_agrees_with_the_probe(tmp_path: Path) -> None:
 ONE = 65536
 
 
-@pytest.mark.parametrize(("matrix", "expected"), [
-    ((ONE, 0, 0, ONE), [[1, 2, 3], [4, 5, 6]]), ((-ONE, 0, 0, ONE), [[3, 2, 1], [6, 5, 4]]),
-    ((ONE, 0, 0, -ONE), [[4, 5, 6], [1, 2, 3]]), ((-ONE, 0, 0, -ONE), [[6, 5, 4], [3, 2, 1]]),
-    ((0, ONE, ONE, 0), [[1, 4], [2, 5], [3, 6]]), ((0, ONE, -ONE, 0), [[4, 1], [5, 2], [6, 3]]),
-    ((0, -ONE, ONE, 0), [[3, 6], [2, 5], [1, 4]]), ((0, -ONE, -ONE, 0), [[6, 3], [5, 2], [4, 1]]),
-    ((ONE // 2, ONE // 2, -ONE // 2, ONE // 2), [[1, 2, 3], [4, 5, 6]])])
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ((ONE, 0, 0, ONE), [[1, 2, 3], [4, 5, 6]]),
+        ((-ONE, 0, 0, ONE), [[3, 2, 1], [6, 5, 4]]),
+        ((ONE, 0, 0, -ONE), [[4, 5, 6], [1, 2, 3]]),
+        ((-ONE, 0, 0, -ONE), [[6, 5, 4], [3, 2, 1]]),
+        ((0, ONE, ONE, 0), [[1, 4], [2, 5], [3, 6]]),
+        ((0, ONE, -ONE, 0), [[4, 1], [5, 2], [6, 3]]),
+        ((0, -ONE, ONE, 0), [[3, 6], [2, 5], [1, 4]]),
+        ((0, -ONE, -ONE, 0), [[6, 3], [5, 2], [4, 1]]),
+        ((ONE // 2, ONE // 2, -ONE // 2, ONE // 2), [[1, 2, 3], [4, 5, 6]]),
+    ],
+)
 def test_turn(matrix: tuple[int, int, int, int], expected: list[list[int]]) -> None:
     grey = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
     assert turn(np.repeat(grey[:, :, None], 3, axis=2), matrix)[..., 0].tolist() == expected
@@ -143,5 +157,3 @@ def test_transparent_pixels_show_white(tmp_path: Path) -> None:
 
 def test_half_transparency_is_blended() -> None:
     assert over_white(np.array([[[0, 100, 200, 128]]], np.uint8)).tolist() == [[[127, 177, 227]]]
-
-

@@ -49,16 +49,22 @@ def decoded(tmp_path_factory: pytest.TempPathFactory) -> Decoded:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
         assert stream.time_base is not None
-        return Decoded(clip, tuple(frame.pts or 0 for frame in frames), stream.time_base, stream.codec_context.name,
-                       str(stream.pix_fmt), tuple(frame.to_ndarray(format="rgb24") for frame in frames))
+        return Decoded(
+            clip,
+            tuple(frame.pts or 0 for frame in frames),
+            stream.time_base,
+            stream.codec_context.name,
+            str(stream.pix_fmt),
+            tuple(frame.to_ndarray(format="rgb24") for frame in frames),
+        )
 
 
 def luma(picture: RGB) -> Gray:
-    return np.asarray(picture @ np.array([.299, .587, .114]), np.float64)
+    return np.asarray(picture @ np.array([0.299, 0.587, 0.114]), np.float64)
 
 
 def psnr(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    return float(10 * np.log10(255**2 / np.mean((np.asarray(a, float) - np.asarray(b, float))**2)))
+    return float(10 * np.log10(255**2 / np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))
 
 
 def fitted(picture: Gray, truth: Gray) -> Gray:
@@ -85,6 +91,7 @@ def in_view() -> list[int]:
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
+
 
 def test_decoder_returns_the_stated_timestamps_exactly(decoded: Decoded) -> None:
     clip = decoded.clip
@@ -121,20 +128,23 @@ def test_clock_text_is_true_to_each_timestamp(decoded: Decoded) -> None:
 def written(text: str) -> Gray:
     """Return the clock's strokes as they were drawn, 0..255."""
     canvas = np.zeros((HEIGHT, WIDTH), np.uint8)
-    cv2.putText(canvas, text, demo.CLOCK_AT, cv2.FONT_HERSHEY_SIMPLEX, .48, (255,), 1, cv2.LINE_AA)
+    cv2.putText(canvas, text, demo.CLOCK_AT, cv2.FONT_HERSHEY_SIMPLEX, 0.48, (255,), 1, cv2.LINE_AA)
     return canvas[CLOCK_ROWS, :300].astype(float)
 
 
 def test_clock_is_legible_in_the_decoded_picture(decoded: Decoded) -> None:
     for index in range(0, demo.FRAME_COUNT, 7):
         seen = luma(decoded.frames[index])[CLOCK_ROWS, :300].ravel()
-        right, wrong = (np.corrcoef(seen, written(demo.clock_text(other)).ravel())[0, 1]
-                        for other in (index, (index + 9) % demo.FRAME_COUNT))
-        assert right > .85
-        assert right > wrong + .03
+        right, wrong = (
+            np.corrcoef(seen, written(demo.clock_text(other)).ravel())[0, 1]
+            for other in (index, (index + 9) % demo.FRAME_COUNT)
+        )
+        assert right > 0.85
+        assert right > wrong + 0.03
 
 
 # --- what is to be seen ---------------------------------------------------------------------------------------------
+
 
 def test_corridor_is_empty_and_only_noise_moves_at_first(decoded: Decoded) -> None:
     quiet, busy = decoded.during(0, FIRST_STEP), decoded.during(3, 6)
@@ -143,8 +153,9 @@ def test_corridor_is_empty_and_only_noise_moves_at_first(decoded: Decoded) -> No
     assert np.array_equal(demo.clean_frame(quiet[0]), demo.clean_frame(quiet[-1]))
 
     def motion(indices: list[int]) -> float:
-        small = [cv2.resize(luma(decoded.frames[index])[:320], (40, 20), interpolation=cv2.INTER_AREA)
-                 for index in indices]
+        small = [
+            cv2.resize(luma(decoded.frames[index])[:320], (40, 20), interpolation=cv2.INTER_AREA) for index in indices
+        ]
         return float(np.max(np.abs(np.diff(small, axis=0))))
 
     assert motion(quiet) < 6 < 18 < motion(busy)
@@ -157,7 +168,7 @@ def test_face_comes_into_view_once_and_grows() -> None:
     assert seen == list(range(seen[0], demo.FRAME_COUNT))
     distances = [eye_distance(index) for index in seen]
     assert 7 < distances[0] < 9
-    assert distances[-1] == pytest.approx(32, abs=.5)
+    assert distances[-1] == pytest.approx(32, abs=0.5)
     widths = [box[2] - box[0] for index in seen if (box := demo.face_box(index))]
     assert widths[0] < 20
     assert widths[-1] > 60
@@ -183,18 +194,18 @@ def test_head_turns_both_ways_with_parallax() -> None:
         return ((eyes[0][0] + eyes[1][0]) / 2 - box[0]) / (box[2] - box[0])
 
     turns = [nearness(index) - nearness(LAST) for index in in_view()]
-    assert min(turns) < -.03
-    assert max(turns) > .03
+    assert min(turns) < -0.03
+    assert max(turns) > 0.03
 
 
 def test_eye_truth_marks_the_dark_irises() -> None:
     picture, eyes = luma(demo.clean_frame(LAST, scale=2)), demo.eye_positions(LAST)
     assert eyes is not None
     for x, y in eyes:
-        column, row = round(2 * x + .5), round(2 * y + .5)
-        iris = picture[row - 2:row + 3, column - 2:column + 3].mean()
-        around = picture[row - 14:row + 15, column - 14:column + 15].mean()
-        assert iris < .75 * around
+        column, row = round(2 * x + 0.5), round(2 * y + 0.5)
+        iris = picture[row - 2 : row + 3, column - 2 : column + 3].mean()
+        around = picture[row - 14 : row + 15, column - 14 : column + 15].mean()
+        assert iris < 0.75 * around
 
 
 def test_person_stands_still_in_the_last_second(decoded: Decoded) -> None:
@@ -208,6 +219,7 @@ def test_light_is_low_and_the_face_is_visible(decoded: Decoded) -> None:
 
 
 # --- ground truth ---------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("index", [0, 24, 45, 60, LAST])
 def test_scale_4_averages_to_scale_1_without_a_shift(index: int) -> None:
@@ -251,6 +263,7 @@ def test_decoded_faces_lie_on_the_ground_truth(decoded: Decoded, seconds: float)
 
 
 # --- the file -------------------------------------------------------------------------------------------------------
+
 
 def test_file_is_h264_at_a_low_bit_rate(decoded: Decoded) -> None:
     assert decoded.codec == "h264"
@@ -297,6 +310,7 @@ def test_scale_below_one_is_refused() -> None:
 
 # --- the gallery ----------------------------------------------------------------------------------------------------
 
+
 def test_gallery_has_the_pristine_portrait_and_a_picture_without_a_face(tmp_path: Path) -> None:
     demo.write_gallery(tmp_path / "suspects")
     files = sorted(str(path.relative_to(tmp_path / "suspects")) for path in tmp_path.rglob("*.*"))
@@ -305,8 +319,10 @@ def test_gallery_has_the_pristine_portrait_and_a_picture_without_a_face(tmp_path
     assert portrait is not None
     assert np.array_equal(portrait[..., ::-1], skimage.data.astronaut())  # type: ignore[no-untyped-call]
     people = json.loads((tmp_path / "suspects/suspects.json").read_text(encoding="utf-8"))
-    assert people == [{"name": "astronaut", "id": "DEMO-001", "status": "demo: public-domain portrait, NASA"},
-                      {"name": "no-face", "id": "DEMO-002", "status": "demo: must be refused"}]
+    assert people == [
+        {"name": "astronaut", "id": "DEMO-001", "status": "demo: public-domain portrait, NASA"},
+        {"name": "no-face", "id": "DEMO-002", "status": "demo: must be refused"},
+    ]
 
 
 def test_gallery_never_overwrites(tmp_path: Path) -> None:

@@ -30,8 +30,11 @@ def test_folders_files_and_suspects(tmp_path: Path) -> None:
     save(tmp_path / "Bob.png", picture(faces=[(40, 20, 80)], colours=[OTHER]))
     (tmp_path / "suspects.json").write_text('[{"name": "Bob", "id": 17, "status": "wanted"}, {"name": "Nobody"}]')
     pictures = read_gallery(tmp_path)
-    assert [(p.person.identity, p.file) for p in pictures] == [("Ada L", "Ada L/1.png"), ("Ada L", "Ada L/sub/2.png"),
-                                                               ("Bob", "Bob.png")]
+    assert [(p.person.identity, p.file) for p in pictures] == [
+        ("Ada L", "Ada L/1.png"),
+        ("Ada L", "Ada L/sub/2.png"),
+        ("Bob", "Bob.png"),
+    ]
     assert (pictures[2].person.person_id, pictures[2].person.status) == ("17", "wanted")
     assert pictures[0].sha256 == sha256_file(one)
 
@@ -79,8 +82,17 @@ def test_gallery_without_any_face_is_refused_with_the_first_reason(tmp_path: Pat
 
 def test_uncertain_and_poor_faces_are_refused() -> None:
     face = FakeDetector(0.85).detect([picture(faces=[(40, 20, 80)])])[0]
-    quality = FaceQuality(inter_eye_px=60, sharpness=0.2, brightness=100, clipped=0, yaw_deg=0, pitch_deg=0, roll_deg=0,
-                          detector_score=0.85, score=0.5)
+    quality = FaceQuality(
+        inter_eye_px=60,
+        sharpness=0.2,
+        brightness=100,
+        clipped=0,
+        yaw_deg=0,
+        pitch_deg=0,
+        roll_deg=0,
+        detector_score=0.85,
+        score=0.5,
+    )
     assert "uncertain" in refusal(face, quality, Recognize())
     poor = quality.model_copy(update={"detector_score": 0.99, "score": 0.1})
     assert "quality" in refusal(face, poor, Recognize())

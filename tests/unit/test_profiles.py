@@ -87,9 +87,13 @@ def test_evidential_profile_can_hold_no_learned_model() -> None:
         load_profile("evidential", ("recognize.compare_restored=true",))
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-                    max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=8,
+    )
+)
 def test_arbitrary_data_is_a_profile_or_an_error(data: object) -> None:
     try:
         assert isinstance(validate(data, "x"), Profile)

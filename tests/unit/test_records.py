@@ -21,10 +21,17 @@ def test_time_is_exact(pts: int, numerator: int, denominator: int) -> None:
     assert Timestamp(pts=pts, time_base=(numerator, denominator)).seconds == Fraction(pts * numerator, denominator)
 
 
-@pytest.mark.parametrize(("pts", "base", "text"), [
-    (0, (1, 25), "PT0S"), (5646000, (1, 90000), "PT1M2.733333S"), (-5, (1, 10), "-PT0.5S"), (7200, (1, 1), "PT2H0S"),
-    (59999999, (1, 1000000), "PT59.999999S"), (599999996, (1, 10000000), "PT1M0S"),
-])
+@pytest.mark.parametrize(
+    ("pts", "base", "text"),
+    [
+        (0, (1, 25), "PT0S"),
+        (5646000, (1, 90000), "PT1M2.733333S"),
+        (-5, (1, 10), "-PT0.5S"),
+        (7200, (1, 1), "PT2H0S"),
+        (59999999, (1, 1000000), "PT59.999999S"),
+        (599999996, (1, 10000000), "PT1M0S"),
+    ],
+)
 def test_iso_offset(pts: int, base: tuple[int, int], text: str) -> None:
     assert Timestamp(pts=pts, time_base=base).iso_offset == text
 

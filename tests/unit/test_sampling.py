@@ -11,8 +11,11 @@ from tests.synthetic import told
 def test_sampler_keeps_to_the_due_times() -> None:
     sampler = Sampler(Sample(mode="fps", value=2.0), "stream")
     pts = [7, 8, 30, 57, 58, 107, 300, 301, 357]
-    wanted = [tick for index, tick in enumerate(pts)
-              if sampler.wants(index, Timestamp(pts=tick, time_base=(1, 100)), keyframe=False)]
+    wanted = [
+        tick
+        for index, tick in enumerate(pts)
+        if sampler.wants(index, Timestamp(pts=tick, time_base=(1, 100)), keyframe=False)
+    ]
     assert wanted == [7, 57, 107, 300, 357]
 
 

@@ -62,7 +62,11 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     frames, _ = read(folder)
     assert [number_in(frame.pixels) for frame in frames] == [0, 1, 2, 3]
     assert [each["name"] for each in open_source(folder).probe["pictures"]] == [
-        "img1.png", "img2.jpg", "IMG10.bmp", "img011.tif"]
+        "img1.png",
+        "img2.jpg",
+        "IMG10.bmp",
+        "img011.tif",
+    ]
 
 
 def test_what_is_no_picture_in_a_folder_is_listed(tmp_path: Path) -> None:
@@ -72,7 +76,11 @@ def test_what_is_no_picture_in_a_folder_is_listed(tmp_path: Path) -> None:
     (folder / "sub").mkdir()
     source = open_source(folder)
     assert {each["name"]: each["reason"] for each in source.probe["ignored"]} == {
-        ".hidden.png": "hidden", "notes.txt": "not a picture", "clip.mp4": "video", "sub": "folder"}
+        ".hidden.png": "hidden",
+        "notes.txt": "not a picture",
+        "clip.mp4": "video",
+        "sub": "folder",
+    }
     assert len(read(folder)[0]) == 1
 
 

@@ -108,10 +108,21 @@ def _broken_png(folder: Path) -> Path:
     return folder / "broken.png"
 
 
-BAD = [(_missing, "does not exist"), (_empty, "is empty"), (_text, "not media"), (_audio, "no video stream"),
-       (_fifo, "pipe"), (_device, "device"), (_folder_of_nothing, "without pictures"),
-       (_folder_of_videos, "2 videos and no pictures; give the video files one by one"), (_playlist, "not media"),
-       (_concat, "not media"), (_cut_before_index, "not media"), (write_bomb, "limit"), (_broken_png, "not media")]
+BAD = [
+    (_missing, "does not exist"),
+    (_empty, "is empty"),
+    (_text, "not media"),
+    (_audio, "no video stream"),
+    (_fifo, "pipe"),
+    (_device, "device"),
+    (_folder_of_nothing, "without pictures"),
+    (_folder_of_videos, "2 videos and no pictures; give the video files one by one"),
+    (_playlist, "not media"),
+    (_concat, "not media"),
+    (_cut_before_index, "not media"),
+    (write_bomb, "limit"),
+    (_broken_png, "not media"),
+]
 
 
 @pytest.mark.parametrize(("make", "message"), BAD, ids=lambda value: getattr(value, "__name__", ""))
@@ -186,8 +197,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 frames, a key frame every 10, no B frames, index at the front."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     options = {"sc_threshold": "0"}
-    return write_video(path, picture=textured, size=(320, 192), options=options,
-                       container_options={"movflags": "faststart"})
+    return write_video(
+        path, picture=textured, size=(320, 192), options=options, container_options={"movflags": "faststart"}
+    )
 
 
 def assert_account(frames: list[Frame], skipped: list[Skipped], total: int = 30) -> None:
@@ -212,8 +224,9 @@ def test_error_concealment_does_not_pass_silently(clip: Path, tmp_path: Path) ->
 
 
 def test_a_lost_slice_is_noticed(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", picture=textured, size=(320, 192),
-                       options={"x264-params": "slices=4", "sc_threshold": "0"})
+    path = write_video(
+        tmp_path / "a.mp4", picture=textured, size=(320, 192), options={"x264-params": "slices=4", "sc_threshold": "0"}
+    )
     data, (place, _) = bytearray(path.read_bytes()), packet_places(path)[4]
     second = place + 4 + int.from_bytes(data[place : place + 4], "big")
     data[second + 4] = (data[second + 4] & 0xE0) | 12  # a filler unit: the decoder skips it without an error
@@ -233,8 +246,12 @@ def test_first_key_and_last_packets(clip: Path, tmp_path: Path, broken: int) -> 
 
 
 def test_open_gop_leading_frames_are_tainted_too(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", picture=textured, size=(320, 192), options={
-        "x264-params": "open-gop=1:keyint=10:bframes=2:b-adapt=0:scenecut=0:b-pyramid=none"})
+    path = write_video(
+        tmp_path / "a.mp4",
+        picture=textured,
+        size=(320, 192),
+        options={"x264-params": "open-gop=1:keyint=10:bframes=2:b-adapt=0:scenecut=0:b-pyramid=none"},
+    )
     whole, _ = read(path)
     keys = [frame.index for frame in whole if frame.keyframe]
     place, size = packet_places(path)[5]
@@ -313,10 +330,17 @@ def test_the_log_is_given_back_after_reading(clip: Path) -> None:
     assert av.logging.get_level() is None
 
 
-@pytest.mark.parametrize(("level", "text", "damage"), [
-    (16, "error while decoding MB 3 4\n", True), (32, "concealing 4 DC, 4 AC, 4 MV errors in P frame", True),
-    (16, "SEI type 5 size 40 truncated at 32", False), (16, "unable to decode APP fields: Invalid data", False),
-    (24, "Increasing reorder buffer to 2", False), (16, "an error nobody has seen yet", True)])
+@pytest.mark.parametrize(
+    ("level", "text", "damage"),
+    [
+        (16, "error while decoding MB 3 4\n", True),
+        (32, "concealing 4 DC, 4 AC, 4 MV errors in P frame", True),
+        (16, "SEI type 5 size 40 truncated at 32", False),
+        (16, "unable to decode APP fields: Invalid data", False),
+        (24, "Increasing reorder buffer to 2", False),
+        (16, "an error nobody has seen yet", True),
+    ],
+)
 def test_which_messages_mean_damage(level: int, text: str, damage: bool) -> None:
     assert bool(damage_in([(level, "h264", text)])) == damage
 

@@ -25,16 +25,30 @@ CONTENT = bytes(range(256)) * 9000
 
 def official(content: bytes = CONTENT, **changes: object) -> weights.Entry:
     fields = {
-        "id": "thing", "role": "detection", "architecture": "none", "provider": "official", "file": "thing.pth",
-        "sha256": sha256_bytes(content), "urls": ("https://example.invalid/thing.pth",), "licence": "MIT",
-        "training_data": "none", "reference": "none",
+        "id": "thing",
+        "role": "detection",
+        "architecture": "none",
+        "provider": "official",
+        "file": "thing.pth",
+        "sha256": sha256_bytes(content),
+        "urls": ("https://example.invalid/thing.pth",),
+        "licence": "MIT",
+        "training_data": "none",
+        "reference": "none",
     }
     return weights.Entry.model_validate(fields | changes)
 
 
 def packaged(content: bytes = CONTENT, **changes: object) -> weights.Entry:
-    inside = {"provider": "packaged", "package": "some-weights", "version": "1.0", "module": "some_weights",
-              "member": "models/thing.bin", "converted_sha256": "0" * 64, "urls": ()}
+    inside = {
+        "provider": "packaged",
+        "package": "some-weights",
+        "version": "1.0",
+        "module": "some_weights",
+        "member": "models/thing.bin",
+        "converted_sha256": "0" * 64,
+        "urls": (),
+    }
     return official(content, **(inside | changes))
 
 

@@ -131,8 +131,9 @@ def test_several_faces_in_order(painted: GfpganRestorer, crop: FaceView) -> None
     assert painted.restore([]) == []
 
 
-def test_black_in_half_precision_is_repeated_in_fp32(painted: GfpganRestorer, crop: FaceView,
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_black_in_half_precision_is_repeated_in_fp32(
+    painted: GfpganRestorer, crop: FaceView, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dataclasses import replace
 
     monkeypatch.setattr(painted, "_plan", replace(painted._plan, precision="bf16"))
@@ -142,8 +143,9 @@ def test_black_in_half_precision_is_repeated_in_fp32(painted: GfpganRestorer, cr
     assert "bf16 output was black" in found.tile_plan
 
 
-def test_useless_output_is_an_error_never_the_input(painted: GfpganRestorer, crop: FaceView,
-                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_useless_output_is_an_error_never_the_input(
+    painted: GfpganRestorer, crop: FaceView, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R20."""
     monkeypatch.setattr(painted, "_network", Painted(float("nan")))
     with pytest.raises(RestorationError, match="not finite"):
@@ -151,7 +153,8 @@ def test_useless_output_is_an_error_never_the_input(painted: GfpganRestorer, cro
 
 
 @pytest.mark.parametrize(("arguments", "complaint"), [({"blend": 1.1}, "blend"), ({"precision": "fp16"}, "fp16")])
-def test_wrong_arguments_are_refused(item: Entry, cpu: torch.device, arguments: dict[str, object],
-                                     complaint: str) -> None:
+def test_wrong_arguments_are_refused(
+    item: Entry, cpu: torch.device, arguments: dict[str, object], complaint: str
+) -> None:
     with pytest.raises(UsageError, match=complaint):
         GfpganRestorer(item, cpu, **arguments)  # type: ignore[arg-type]

@@ -15,7 +15,8 @@ from facerecon.weights import Entry, entry
 def declaring(*cpu: str) -> Entry:
     item = entry("dlib-resnet")
     return Entry.model_validate(
-        item.model_dump() | {"capabilities": {"precisions": {"cpu": cpu, "cuda": ("fp16", "bf16", "fp32")}}})
+        item.model_dump() | {"capabilities": {"precisions": {"cpu": cpu, "cuda": ("fp16", "bf16", "fp32")}}}
+    )
 
 
 def test_cpu_is_always_there() -> None:
@@ -53,8 +54,9 @@ def test_an_unknown_device_is_a_usage_error(name: str) -> None:
         (("bf16", "fp32"), False, "bf16", "bf16"),
     ],
 )
-def test_precision_on_the_cpu(monkeypatch: pytest.MonkeyPatch, declared: tuple[str, ...], has_bf16: bool, wanted: str,
-                              expected: str) -> None:
+def test_precision_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, declared: tuple[str, ...], has_bf16: bool, wanted: str, expected: str
+) -> None:
     monkeypatch.setattr(runtime, "cpu_has_bf16", lambda: has_bf16)
     assert runtime.choose_precision(declaring(*declared), torch.device("cpu"), wanted) == expected
 

@@ -21,10 +21,20 @@ def official(folder: Path, content: object) -> Entry:
     stream = io.BytesIO()
     torch.save(content, stream)
     (folder / "net.pth").write_bytes(stream.getvalue())
-    return Entry.model_validate({
-        "id": "net", "role": "detection", "architecture": "linear", "provider": "official", "file": "net.pth",
-        "sha256": sha256_bytes(stream.getvalue()), "urls": ("https://example.invalid/net.pth",), "licence": "MIT",
-        "training_data": "none", "reference": "none"})
+    return Entry.model_validate(
+        {
+            "id": "net",
+            "role": "detection",
+            "architecture": "linear",
+            "provider": "official",
+            "file": "net.pth",
+            "sha256": sha256_bytes(stream.getvalue()),
+            "urls": ("https://example.invalid/net.pth",),
+            "licence": "MIT",
+            "training_data": "none",
+            "reference": "none",
+        }
+    )
 
 
 @pytest.fixture
@@ -70,12 +80,15 @@ def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatc
     assert len(states.load_state(entry("retinaface-mobile0.25"))) == 300
 
 
-@pytest.mark.parametrize("wrap", [
-    lambda state: state,
-    lambda state: {"params_ema": state, "params": {"weight": torch.zeros(1)}},
-    lambda state: {"params": state},
-    lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}},
-])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"params_ema": state, "params": {"weight": torch.zeros(1)}},
+        lambda state: {"params": state},
+        lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}},
+    ],
+)
 def test_official_files_in_all_wrappings(cache: Path, wrap: object) -> None:
     network = nn.Linear(2, 3)
     item = official(cache, wrap(network.state_dict()))  # type: ignore[operator]

@@ -70,8 +70,9 @@ def test_short_memory_makes_the_batch_then_the_tile_smaller(error: Exception) ->
 
     tiled = run_tiled(pictures(), small_only, TilePlan(64, 2, 4, "fp32"), 2)
     assert torch.allclose(tiled.pixels, network(pictures(), "fp32"), atol=1e-6)
-    assert tiled.description == ("15 tiles of 32 px, context 2 px; out of memory, batch 2; out of memory, batch 1; "
-                                 "out of memory, tiles of 32 px")
+    assert tiled.description == (
+        "15 tiles of 32 px, context 2 px; out of memory, batch 2; out of memory, batch 1; out of memory, tiles of 32 px"
+    )
 
 
 def test_no_memory_at_the_floor_is_a_resource_error() -> None:
@@ -85,7 +86,8 @@ def test_no_memory_at_the_floor_is_a_resource_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "what"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0.0, "black")])
+    ("value", "what"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0.0, "black")]
+)
 def test_unusable_output_is_repeated_in_fp32_and_recorded(value: float, what: str) -> None:
     def bad_in_half(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
         output = network(tiles, precision)
@@ -100,8 +102,9 @@ def test_unusable_output_is_repeated_in_fp32_and_recorded(value: float, what: st
 @pytest.mark.parametrize("value", [float("nan"), 0.0])
 def test_unusable_output_in_fp32_is_an_error(value: float) -> None:
     with pytest.raises(RestorationError, match=r"tile at x 0, y 0.*in fp32"):
-        run_tiled(pictures(), lambda tiles, _: torch.full_like(network(tiles, "fp32"), value),
-                  TilePlan(64, 2, 4, "bf16"), 2)
+        run_tiled(
+            pictures(), lambda tiles, _: torch.full_like(network(tiles, "fp32"), value), TilePlan(64, 2, 4, "bf16"), 2
+        )
 
 
 def test_black_is_right_for_a_black_picture() -> None:

@@ -16,8 +16,11 @@ from facerecon.profiles import Shots
 from facerecon.records import Detection, Frame, Landmarks5, Timestamp
 
 # The astronaut's face as RetinaFace sees it, in pixels of the 512x512 portrait.
-FACE = Detection(box=(176.0, 62.0, 270.0, 190.0), score=0.999,
-                 landmarks=((203.0, 108.0), (246.0, 108.0), (228.0, 134.0), (208.0, 157.0), (245.0, 156.0)))
+FACE = Detection(
+    box=(176.0, 62.0, 270.0, 190.0),
+    score=0.999,
+    landmarks=((203.0, 108.0), (246.0, 108.0), (228.0, 134.0), (208.0, 157.0), (245.0, 156.0)),
+)
 
 
 @pytest.fixture(scope="module")

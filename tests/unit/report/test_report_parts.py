@@ -73,8 +73,9 @@ def test_album_checks_the_size_against_the_record() -> None:
         Album(report.picture).original(chip, "a face")
 
 
-@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff" + b"\0" * 40,
-                                  b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff" + b"\0" * 40, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20]
+)
 def test_png_size_refuses_what_is_no_png(data: bytes) -> None:
     with pytest.raises(IntegrityError, match=r"x\.png"):
         png_size(data, "x.png")
@@ -128,11 +129,17 @@ def test_axis_has_few_marks_at_every_length(seconds: float) -> None:
 # --- notation ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("seconds", "text"), [
-    (Fraction(0), "0:00:00.000"), (Fraction(12345, 1000), "0:00:12.345"), (Fraction(-1, 2), "-0:00:00.500"),
-    (Fraction(3599999600, 1000000), "1:00:00.000"), (Fraction(90061), "25:01:01.000"),
-    (Fraction(-1, 10**6), "0:00:00.000"),
-])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (Fraction(0), "0:00:00.000"),
+        (Fraction(12345, 1000), "0:00:12.345"),
+        (Fraction(-1, 2), "-0:00:00.500"),
+        (Fraction(3599999600, 1000000), "1:00:00.000"),
+        (Fraction(90061), "25:01:01.000"),
+        (Fraction(-1, 10**6), "0:00:00.000"),
+    ],
+)
 def test_clock_time(seconds: Fraction, text: str) -> None:
     assert clock_time(seconds) == text
 
@@ -183,14 +190,26 @@ def test_long_words_can_break_and_digests_stay_whole() -> None:
 
 
 def test_history_takes_the_details_of_the_last_finished_run() -> None:
-    lines = example.ledger(("enhance.started", {}), ("enhance.finished", {"seed": 1}), ("enhance.started", {}),
-                           ("enhance.finished", {"seed": 2}), ("enhance.started", {}), ("enhance.interrupted", {}))
+    lines = example.ledger(
+        ("enhance.started", {}),
+        ("enhance.finished", {"seed": 1}),
+        ("enhance.started", {}),
+        ("enhance.finished", {"seed": 2}),
+        ("enhance.started", {}),
+        ("enhance.interrupted", {}),
+    )
     history = stage_history(lines, "enhance")
     assert (history.state, history.runs, history.details["seed"]) == ("interrupted", 2, 2)
 
 
-@pytest.mark.parametrize("details", [{}, {"counts": 3, "models": "x", "steps": {"a": 1}, "durations_s": []},
-                                     {"counts": {"frames": {"requested": "many"}}, "models": [1], "parameters": None}])
+@pytest.mark.parametrize(
+    "details",
+    [
+        {},
+        {"counts": 3, "models": "x", "steps": {"a": 1}, "durations_s": []},
+        {"counts": {"frames": {"requested": "many"}}, "models": [1], "parameters": None},
+    ],
+)
 def test_history_survives_missing_and_odd_details(details: dict) -> None:
     history = stage_history(example.ledger(("extract.finished", details)), "extract")
     assert (history.accounts, history.models, history.steps, history.durations) == ((), (), (), {})

@@ -32,8 +32,13 @@ def opened(full: bytes) -> Iterator[pikepdf.Pdf]:
 
 
 def images(document: pikepdf.Pdf) -> list[pikepdf.Stream]:
-    return [item for item in document.objects if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == "/Image"
-            and item.get("/ColorSpace") != "/DeviceGray"]
+    return [
+        item
+        for item in document.objects
+        if isinstance(item, pikepdf.Stream)
+        and item.get("/Subtype") == "/Image"
+        and item.get("/ColorSpace") != "/DeviceGray"
+    ]
 
 
 def leaves(anything: Any) -> Iterator[str]:
@@ -61,8 +66,11 @@ def test_its_date_is_the_ledgers(opened: pikepdf.Pdf) -> None:
 
 def test_it_is_tagged_and_all_its_fonts_are_embedded(opened: pikepdf.Pdf) -> None:
     assert bool(opened.Root.MarkInfo.Marked)
-    descriptors = [item for item in opened.objects if isinstance(item, pikepdf.Dictionary)
-                   and item.get("/Type") == "/FontDescriptor"]
+    descriptors = [
+        item
+        for item in opened.objects
+        if isinstance(item, pikepdf.Dictionary) and item.get("/Type") == "/FontDescriptor"
+    ]
     assert descriptors
     for descriptor in descriptors:
         assert {"/FontFile2", "/FontFile3"} & set(descriptor.keys())
@@ -94,8 +102,14 @@ def test_small_cases_render(make: Callable[[], CaseReport]) -> None:
 
 def test_hostile_names_reach_typst_as_data_only(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(pdf.typst, "compile", lambda path, **options: seen.append(
-        (path.read_bytes(), (path.parent / "report.json").read_text(encoding="utf-8"), options)) or b"%PDF-")
+    monkeypatch.setattr(
+        pdf.typst,
+        "compile",
+        lambda path, **options: (
+            seen.append((path.read_bytes(), (path.parent / "report.json").read_text(encoding="utf-8"), options))
+            or b"%PDF-"
+        ),
+    )
     render_pdf(example.hostile_case())
     render_pdf(example.full_case())
     assert seen[0][0] == seen[1][0]
