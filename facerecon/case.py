@@ -12,7 +12,9 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -177,7 +179,7 @@ class Case:
         """Add a ledger line and seal the manifest over it and all files."""
         entry = self.ledger.append(action, details, inputs, outputs)
         data = self.ledger.to_bytes()
-        with _writing(self.root):
+        with _writing(self.root), _undivided():
             _write_atomically(self.root / "ledger.jsonl", data)
             self._files["ledger.jsonl"] = FileEntry(sha256=sha256_bytes(data), size_bytes=len(data))
             self._manifest = Manifest.sealed(action, self.ledger, self._files)
@@ -291,6 +293,24 @@ def _writing(path: Path) -> Iterator[None]:
     except OSError as error:
         way_out = "free some space and run again" if error.errno == errno.ENOSPC else "choose another --case"
         raise ResourceError(f"cannot write {path}: {error.strerror or error}; {way_out}") from error
+
+
+@contextlib.contextmanager
+def _undivided() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until ledger and manifest are both written: between them a case does not verify."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda arrived, _frame: held.append(arrived)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _locked(root: Path) -> int:

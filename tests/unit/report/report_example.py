@@ -178,7 +178,7 @@ class Builder:
             else ("ENHANCED by classical filters: not original pixels", "no learned model")
         )
         path = chip.path.replace("original", f"restored-{model}" if model else "enhanced")
-        self.files[path] = encode_png(with_label(large, words), {"Title": words[0]})
+        self.files[path] = encode_png(with_label(large, " ".join(words)), {"Title": words[0]})
         self.restored.append(
             RestoredRecord(
                 id=f"{chip.id}/{'restored' if learned else 'enhanced'}",
