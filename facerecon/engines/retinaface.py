@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -39,14 +41,19 @@ class RetinaFaceDetector:
         """Load the network.
 
         `min_score` is the smallest score reported, `nms_iou` the overlap from which the lower of two boxes is dropped,
-        `batch` the number of pictures per pass.
+        `batch` the number of pictures in work at a time: on a GPU in one pass; on a CPU each thread takes its share,
+        which was measured to be a quarter faster than all threads on one pass.
 
         Raises:
             ResourceError: the weights are not here.
             IntegrityError: they are not the pinned ones.
         """
         self._network = _build(item, device)
-        self._device, self._min_score, self._nms_iou, self._batch = device, min_score, nms_iou, batch
+        self._device, self._min_score, self._nms_iou = device, min_score, nms_iou
+        self._workers = 1 if device.type == "cuda" else min(batch, torch.get_num_threads())
+        self._pass_size = batch // self._workers
+        # torch.set_num_threads holds for the calling thread (OpenMP); the main thread keeps all of its own.
+        self._pool = ThreadPoolExecutor(self._workers, initializer=torch.set_num_threads, initargs=(1,))
         self._mean = torch.tensor(_MEAN_RGB, device=device).view(1, 3, 1, 1)
         self._stamp = make_stamp(item, device, "fp32")
 
@@ -55,7 +62,6 @@ class RetinaFaceDetector:
         """Which model runs, and how."""
         return self._stamp
 
-    @torch.inference_mode()
     def detect(self, images: Sequence[RGB]) -> list[tuple[Detection, ...]]:
         """Return each picture's faces, best score first; the pictures of one call have one size.
 
@@ -67,24 +73,31 @@ class RetinaFaceDetector:
         """
         if len({image.shape for image in images}) > 1:
             raise ValueError("the pictures of one call must have one size")
-        found: list[tuple[Detection, ...]] = []
+        passes = [images[start : start + self._pass_size] for start in range(0, len(images), self._pass_size)]
         with memory_guard("face detection"):
-            for start in range(0, len(images), self._batch):
-                found.extend(self._detect_batch(images[start : start + self._batch]))
-        return found
+            if len(passes) < self._workers or self._workers == 1:
+                found = [self._detect_pass(images) for images in passes]
+            else:
+                found = list(self._pool.map(self._detect_pass, passes))
+        return [faces for each in found for faces in each]
 
-    def _detect_batch(self, images: Sequence[RGB]) -> Iterator[tuple[Detection, ...]]:
-        offsets, scores, landmarks = self._network(self._input(images))
+    @torch.inference_mode()
+    def _detect_pass(self, images: Sequence[RGB]) -> list[tuple[Detection, ...]]:
         height, width = images[0].shape[:2]
-        priors = _priors(height, width, self._device)
-        for picture in range(len(images)):
-            # Almost all anchors score near zero: filter first, decode the few that stay.
-            kept = torch.nonzero(scores[picture, :, 1] >= self._min_score).squeeze(1)
-            boxes = _decode_boxes(offsets[picture, kept], priors[kept])
-            points = _decode_points(landmarks[picture, kept], priors[kept])
-            best = nms(boxes, scores[picture, kept, 1], self._nms_iou)
-            rows = torch.cat((boxes, points, scores[picture, kept, 1:]), 1)[best]
-            yield tuple(_detections(rows.cpu().numpy(), height, width))
+        outputs = zip(*self._network(self._input(images)), strict=True)
+        return [tuple(_detections(self._rows(*output, height, width), height, width)) for output in outputs]
+
+    def _rows(
+        self, offsets: torch.Tensor, scores: torch.Tensor, points: torch.Tensor, height: int, width: int
+    ) -> npt.NDArray[np.float32]:
+        """Return one picture's faces as rows (box, points, score), best score first, in pixels from its corner."""
+        # Almost all anchors score near zero: filter first, decode the few that stay.
+        kept = torch.nonzero(scores[:, 1] >= self._min_score).squeeze(1)
+        priors = _priors(height, width, self._device)[kept]
+        boxes = _decode_boxes(offsets[kept], priors)
+        best = nms(boxes, scores[kept, 1], self._nms_iou)
+        rows = torch.cat((boxes, _decode_points(points[kept], priors), scores[kept, 1:]), 1)[best]
+        return np.asarray(rows.cpu().numpy(), np.float32)
 
     def _input(self, images: Sequence[RGB]) -> torch.Tensor:
         """Return the network's input, float RGB minus mean. A stack of pictures is channels-last in memory as it is."""
