@@ -2,8 +2,9 @@
 
     python benchmarks/esrgan.py [--rounds N] [--json]
 
-Goal: 4 times faster on a CPU with AMX, at a PSNR of 45 dB or more to the plain output. The network needs 586 GFLOP for such
-a chip; what one convolution of its main shape reaches here gives the floor that no reordering of the same work can beat.
+Goal: 4 times faster on a CPU with AMX, at a PSNR of 45 dB or more to the plain output. The network needs 586 GFLOP for
+such a chip; what one convolution of its main shape reaches here gives the floor that no reordering of the same work can
+beat.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--times 10] [--json]
 
-Each run is a process of its own; its peak resident memory is what the operating system counted. The baseline is the clip
-played once. The long clip holds the same coded packets with later timestamps, so both runs see the same pictures.
+Each run is a process of its own; its peak resident memory is what the operating system counted. The baseline is the
+clip played once. The long clip holds the same coded packets with later timestamps, so both runs see the same pictures.
 """
 
 from __future__ import annotations

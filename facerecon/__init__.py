@@ -1,3 +1,3 @@
-"""facerecon: faces in archived CCTV footage, restored honestly, compared carefully, reported so that it can be checked."""
+"""facerecon: faces in archived CCTV footage, restored honestly, compared carefully, reported checkably."""
 
 __version__ = "0.1.0"

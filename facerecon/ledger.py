@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,7 +89,7 @@ class Ledger:
         """Add a line at the end, stamped with the machine's UTC clock, and return it."""
         body = {
             "seq": len(self._entries),
-            "utc": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "utc": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "action": action,
             "details": dict(details),
             "inputs": dict(inputs or {}),

@@ -15,13 +15,14 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, Unidentif
 from facerecon.errors import EvidenceError
 from facerecon.records import RGB
 
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = 178_956_970
+"""Largest picture, in pixels: Pillow's own limit against decompression bombs (13,377 squared)."""
 _STRIP_BACKGROUND = (24, 24, 27)
 _PNG_LEVEL = 4
 
 
 def decode_picture(data: bytes, name: str) -> RGB:
-    """Decode a still picture to RGB, with its EXIF orientation applied and transparency laid over black.
+    """Decode a still picture to RGB, as `rgb_of` does.
 
     Raises:
         EvidenceError: not a picture, damaged, or larger than `MAX_PIXELS`; the message names it.
@@ -32,22 +33,43 @@ def decode_picture(data: bytes, name: str) -> RGB:
             with Image.open(io.BytesIO(data)) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise EvidenceError(f"{name} has {image.width}x{image.height} pixels; the limit is {MAX_PIXELS}")
-                return _to_rgb(ImageOps.exif_transpose(image))
+                return rgb_of(image)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise EvidenceError(f"{name} is not a readable picture: {reason}") from None
 
 
-def _to_rgb(image: Image.Image) -> RGB:
-    if image.mode.startswith(("I", "F")):
-        levels = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if levels.max(initial=0) > 255 else 255.0
-        grey = np.clip(np.rint(levels * (255.0 / top)), 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        opaque = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(opaque, image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+def rgb_of(image: Image.Image) -> RGB:
+    """Convert the current page to RGB, uint8, shape (height, width, 3): EXIF orientation applied, 16-bit grey scaled.
+
+    Transparent pixels show white, as in a browser. Colour profiles are not applied.
+
+    Raises:
+        ValueError: a pixel type without a defined brightness scale (float, or integers beyond 16 bits).
+    """
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I") or upright.mode == "F":
+        return _from_16_bit(upright)
+    if upright.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in upright.info:
+        return over_white(np.asarray(upright.convert("RGBA")))
+    return np.array(upright.convert("RGB"))
+
+
+def _from_16_bit(image: Image.Image) -> RGB:
+    values = np.asarray(image)
+    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 65535:
+        raise ValueError(f"pixels of type {image.mode} have no defined brightness scale")
+    grey = ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+
+
+def over_white(rgba: RGB) -> RGB:
+    """Composite RGBA, uint8, shape (height, width, 4), over white."""
+    alpha = rgba[..., 3:]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(rgba[..., :3])
+    wide = alpha.astype(np.uint16)
+    return ((rgba[..., :3] * wide + 255 * (255 - wide) + 127) // 255).astype(np.uint8)
 
 
 def encode_png(pixels: RGB, text: Mapping[str, str]) -> bytes:

@@ -77,7 +77,7 @@ class Detect(Section):
 
 
 class Track(Section):
-    """Linking detections of one person over time. Weak detections (continue_score) may continue, never start a track."""
+    """Linking detections of one person over time. Weak detections (continue_score) may continue, not start a track."""
 
     continue_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
     min_detections: Annotated[int, Field(ge=1)] = 3

@@ -21,8 +21,8 @@ from facerecon.records import (
     SourceRecord,
     Timestamp,
 )
-from facerecon.sources import Source
 from facerecon.stages import Restoration
+from facerecon.video import Source
 
 SKIN = (200, 150, 120)
 OTHER = (120, 150, 200)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from facerecon import errors
 from facerecon.commands.main import COMMANDS
@@ -67,7 +67,7 @@ def test_changelog_keeps_a_results_heading() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_module_is_short_documented_and_named_plainly(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 450
+    assert len(text.splitlines()) <= 400
     assert ast.get_docstring(ast.parse(text)), "no module docstring"
     assert path.stem not in {"utils", "helpers", "common", "manager", "misc"}
 
@@ -105,7 +105,7 @@ def test_torch_is_pinned_to_one_pair_for_the_tests() -> None:
     assert re.search(r"^torch==", constraints, re.MULTILINE)
     assert re.search(r"^torchvision==", constraints, re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["requires-python"] == ">=3.10,<3.13"
+    assert project["requires-python"] == ">=3.11,<3.13"
 
 
 def test_no_large_or_third_party_weights_are_committed() -> None:

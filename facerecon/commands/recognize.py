@@ -29,7 +29,7 @@ def recognize(
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Rank a gallery's persons for each track by similarity. Candidates for an expert, never a statement of who a person is."""
+    """Rank a gallery's persons for each track by similarity. Candidates for an expert, not a statement of who it is."""
     console = Console(quiet=quiet, as_json=as_json)
     bench = Workbench(console, profile, tuple(set_ or ()), device, Facts(case_id, operator, purpose))
     enrolled = None if is_case(target) else run_enroll(bench, gallery)

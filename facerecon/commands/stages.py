@@ -14,7 +14,7 @@ from facerecon.errors import UsageError
 
 if TYPE_CHECKING:
     from facerecon.pipeline.recognition import Gallery
-    from facerecon.sources import Source
+    from facerecon.video import Source
 
 
 def run_extract(bench: Workbench, case: Case, source: Source) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from facerecon.stages import Detector, Recognizer, Restorer
 
 if TYPE_CHECKING:
     from facerecon.pipeline.accounts import Context
-    from facerecon.sources import Source
+    from facerecon.video import Source
 
 NOT_STATED = "not stated"
 
@@ -79,7 +79,7 @@ class Workbench:
             case_id=self.facts.case_id or root.resolve().name,
             operator=self.facts.operator,
             purpose=self.facts.purpose,
-            created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            created_utc=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             tool_version=__version__,
             source=source.record,
             profile_name=profile.name,

@@ -85,7 +85,8 @@ class RetinaFaceDetector:
     def _detect_pass(self, images: Sequence[RGB]) -> list[tuple[Detection, ...]]:
         height, width = images[0].shape[:2]
         outputs = zip(*self._network(self._input(images)), strict=True)
-        return [tuple(_detections(self._rows(*output, height, width), height, width)) for output in outputs]
+        rows = [self._rows(offsets, scores, points, height, width) for offsets, scores, points in outputs]
+        return [tuple(_detections(each, height, width)) for each in rows]
 
     def _rows(
         self, offsets: torch.Tensor, scores: torch.Tensor, points: torch.Tensor, height: int, width: int

@@ -12,7 +12,6 @@ from facerecon.faces.quality import assess
 from facerecon.faces.shots import BestShots, aligned_picture, cut_chip
 from facerecon.faces.tracking import LiveTrack, Tracker
 from facerecon.hashing import sha256_array
-from facerecon.motion import MotionGate
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.detection import detect_faces
@@ -30,7 +29,7 @@ from facerecon.records import (
     TrackRecord,
 )
 from facerecon.stages import Detector
-from facerecon.video import Source
+from facerecon.video import MotionGate, Source
 
 Event = Frame | Fraction
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import fields, is_dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -142,6 +142,6 @@ def _characters(anything: Any) -> set[str]:
 def _date(content: Document) -> datetime:
     try:
         date = datetime.fromisoformat(content.date_utc.replace("Z", "+00:00"))
-        return date.astimezone(timezone.utc).replace(microsecond=0)
+        return date.astimezone(UTC).replace(microsecond=0)
     except ValueError:
-        return datetime(1970, 1, 1, tzinfo=timezone.utc)
+        return datetime(1970, 1, 1, tzinfo=UTC)

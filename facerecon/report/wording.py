@@ -84,13 +84,13 @@ LIMITS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Strength of evidence.",
-        "Where a likelihood ratio is given, it is bounded, holds for the named calibration only, and weighs the pictures, "
-        "not the other circumstances of the case. Where none is given, no statement about strength is made.",
+        "Where a likelihood ratio is given, it is bounded, holds for the named calibration only, and weighs the "
+        "pictures, not the other circumstances of the case. Where none is given, no statement about strength is made.",
     ),
     (
         "Nobody is excluded.",
-        "No candidate above the threshold does not exclude anyone. The person may be in the gallery and the pictures too "
-        "poor, or may not be in the gallery at all.",
+        "No candidate above the threshold does not exclude anyone. The person may be in the gallery and the pictures "
+        "too poor, or may not be in the gallery at all.",
     ),
     (
         "Restored pictures may invent detail.",
@@ -115,13 +115,13 @@ LIMITS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Tracks are not persons.",
-        "A track ends when the face is lost. Two tracks may show one person; in crowds, one track may, by error, contain "
-        "more than one.",
+        "A track ends when the face is lost. Two tracks may show one person; in crowds, one track may, by error, "
+        "contain more than one.",
     ),
     (
         "Time is the container's time.",
-        "Times are offsets from the start of the stream, computed from the file's own time stamps. They were not checked "
-        "against real time; a recorder's clock can be wrong.",
+        "Times are offsets from the start of the stream, computed from the file's own time stamps. They were not "
+        "checked against real time; a recorder's clock can be wrong.",
     ),
     (
         "The footage itself was not examined.",

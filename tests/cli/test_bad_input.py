@@ -111,7 +111,7 @@ def test_output_that_cannot_be_written(facerecon: Program, short_clip: Path, tmp
 def test_source_that_changes_during_the_run(
     facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from facerecon.sources import Source
+    from facerecon.video import Source
 
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(short_clip.read_bytes())
@@ -176,7 +176,7 @@ def _started(case: Path) -> bool:
 def test_resume_under_another_profile_is_refused(
     facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from facerecon.sources import Source
+    from facerecon.video import Source
 
     def stop(self: Source) -> None:
         raise KeyboardInterrupt

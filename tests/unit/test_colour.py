@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerecon.colour import over_white, turn
+from facerecon.pictures import over_white
 from facerecon.profiles import Sample
 from facerecon.records import Frame
 from facerecon.video import open_source
+from facerecon.video.colour import turn
 from tests.synthetic import number_in, read, write_video
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 150, 120), (30, 30, 30), (255, 255, 255), (0, 0, 0)]

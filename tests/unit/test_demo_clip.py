@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 import skimage.data
 
-from facerecon import demo
+from facerecon.demo import clip as demo
 
 RGB = npt.NDArray[np.uint8]
 Gray = npt.NDArray[np.float64]

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from facerecon.motion import MotionGate, cell_means, changed
 from facerecon.profiles import Motion
 from facerecon.records import Frame, Timestamp
+from facerecon.video.motion import MotionGate, cell_means, changed
 
 Pixels = npt.NDArray[np.uint8]
 WIDTH, HEIGHT, RATE = 320, 192, 25

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from facerecon.profiles import Sample
 from facerecon.records import Timestamp
-from facerecon.sources import Omission, Omissions, Sampler
+from facerecon.video.sources import Omission, Omissions, Sampler
 from tests.synthetic import told
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from facerecon.errors import EvidenceError, IntegrityError
 from facerecon.records import Timestamp
-from facerecon.stills import natural_key
 from facerecon.video import open_source, source_digest
+from facerecon.video.stills import natural_key
 from tests.synthetic import number_in, numbered, read, told, truncated, write_bomb, write_pictures
 
 

@@ -15,11 +15,11 @@ import av
 import numpy as np
 import pytest
 
-from facerecon.decoding import Decoder, KeyframeDecoder, damage_in
 from facerecon.errors import EvidenceError
 from facerecon.profiles import Sample
 from facerecon.records import Frame, Skipped
 from facerecon.video import open_source
+from facerecon.video.decoding import Decoder, KeyframeDecoder, damage_in
 from tests.synthetic import (
     Pixels,
     corrupted,
@@ -170,7 +170,7 @@ def test_permission_denied_as_root_sees_it(tmp_path: Path, monkeypatch: pytest.M
 def test_a_source_that_vanishes_is_an_evidence_error(tmp_path: Path) -> None:
     source = open_source(write_video(tmp_path / "a.mp4", frames=2))
     (tmp_path / "a.mp4").unlink()
-    with pytest.raises(EvidenceError, match="cannot be read"):
+    with pytest.raises(EvidenceError, match="does not exist"):
         list(source.frames(ALL))
     with pytest.raises(EvidenceError, match="does not exist"):
         source.verify_unchanged()

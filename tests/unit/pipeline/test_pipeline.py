@@ -1,4 +1,4 @@
-"""The stages over a case with fake engines: accounts add up, originals stay, two runs are equal, failures are entries."""
+"""The stages over a case with fake engines: accounts add up, originals stay, runs repeat, failures are entries."""
 
 from __future__ import annotations
 

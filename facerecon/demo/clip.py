@@ -1,6 +1,7 @@
 """Own the demo clip: who walks where and when, what the camera makes of it, and the ground truth behind each frame.
 
-The stage itself is ``scene``. A frame depends on nothing but its index and the seed; nothing here looks for faces.
+The stage is ``corridor``, the person ``actor``. A frame depends on nothing but its index and the seed; nothing here
+looks for faces.
 """
 
 import json
@@ -18,8 +19,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facerecon import scene
-from facerecon.scene import HEIGHT, WIDTH, Limb, Linear, Point, Pose, Vector, Window, linear
+from facerecon.demo import actor, corridor
+from facerecon.demo.actor import Limb, Pose
+from facerecon.demo.corridor import HEIGHT, WIDTH, Linear, Point, Vector, Window, linear
 
 RGB = npt.NDArray[np.uint8]
 Joint = Callable[[float, float, float], Vector]
@@ -57,7 +59,9 @@ SUSPECTS = [
     {"name": "astronaut", "id": "DEMO-001", "status": "demo: public-domain portrait, NASA"},
     {"name": "no-face", "id": "DEMO-002", "status": "demo: must be refused"},
 ]
-HIDING_COLUMN = scene.project((scene.HALF_WIDTH_M, 0, scene.JAMB_M))[0]  # px: the doorway's edge; beyond it is wall
+HIDING_COLUMN = corridor.project((corridor.HALF_WIDTH_M, 0, corridor.JAMB_M))[
+    0
+]  # px: the doorway's edge; beyond it is wall
 
 JACKET, LAPEL, SHIRT = (0.070, 0.078, 0.098), (0.095, 0.105, 0.13), (0.004, 0.004, 0.005)
 TROUSERS, SHOE, SKIN, BADGE = (0.040, 0.040, 0.046), (0.012, 0.012, 0.012), (0.36, 0.22, 0.15), (0.60, 0.60, 0.56)
@@ -188,35 +192,35 @@ def _body(pose: Pose) -> list[Limb]:
 
 def _shadow(pose: Pose, u: Linear, v: Linear) -> Linear:
     """Return how much light (h, w, 1) the actor's shadow leaves on the floor around the feet."""
-    z = scene.FOCAL_PX * scene.CAMERA_HEIGHT_M / np.maximum(v - scene.HORIZON[1], 1)
-    x = (u - scene.HORIZON[0]) / scene.FOCAL_PX * z
+    z = corridor.FOCAL_PX * corridor.CAMERA_HEIGHT_M / np.maximum(v - corridor.HORIZON[1], 1)
+    x = (u - corridor.HORIZON[0]) / corridor.FOCAL_PX * z
     near = np.exp(-(((x - pose.x) / 0.24) ** 2) - ((z - pose.z + 0.04) / 0.26) ** 2)
     wide = np.exp(-(((x - pose.x) / 0.5) ** 2) - ((z - pose.z - 0.25) / 0.7) ** 2)
-    shade = np.where(np.abs(x) < scene.HALF_WIDTH_M, 1 - 0.60 * near - 0.25 * wide, 1)
+    shade = np.where(np.abs(x) < corridor.HALF_WIDTH_M, 1 - 0.60 * near - 0.25 * wide, 1)
     return linear(shade[..., None])
 
 
 def _window(pose: Pose, side_m: float, top_m: float) -> Window:
     """Return the pixels within ``side_m`` left and right of the actor, from ``top_m`` above the floor downward."""
-    left, top = scene.project((pose.x - side_m, top_m, pose.z))
-    right, bottom = scene.project((pose.x + side_m, -0.1, pose.z - 0.4))
+    left, top = corridor.project((pose.x - side_m, top_m, pose.z))
+    right, bottom = corridor.project((pose.x + side_m, -0.1, pose.z - 0.4))
     columns, rows = np.clip((left, right), 0, WIDTH).astype(int), np.clip((top, bottom), 0, HEIGHT).astype(int)
     return Window(int(columns[0]), int(rows[0]), int(columns[1]), int(rows[1]))
 
 
 def _person(pose: Pose, window: Window, scale: int) -> Linear:
     """Render the actor, less what the doorway hides, as premultiplied RGBA (h, w, 4)."""
-    samples = int(np.clip(round(1 / (scene.anchor(pose)[2] * scale)), 1, 3))  # keeps the portrait from aliasing
+    samples = int(np.clip(round(1 / (actor.anchor(pose)[2] * scale)), 1, 3))  # keeps the portrait from aliasing
     size = ((window.x1 - window.x0) * scale, (window.y1 - window.y0) * scale)
-    person = cv2.resize(scene.actor(pose, _body(pose), window, scale * samples), size, interpolation=cv2.INTER_AREA)
-    if pose.z <= scene.JAMB_M:
+    person = cv2.resize(actor.actor(pose, _body(pose), window, scale * samples), size, interpolation=cv2.INTER_AREA)
+    if pose.z <= corridor.JAMB_M:
         return linear(person)
     return linear(person * np.clip((HIDING_COLUMN - window.grid(scale)[0]) * scale + 0.5, 0, 1)[..., None])
 
 
 def _stage(pose: Pose | None, scale: int) -> Linear:
     """Render the corridor with the actor in a pose, or empty, (360 * scale, 640 * scale, 3)."""
-    picture = linear(scene.corridor(scale).copy())
+    picture = linear(corridor.corridor(scale).copy())
     if pose is None:
         return picture
     ground, window = _window(pose, 1.3, 0.3), _window(pose, 0.42, 1.80)
@@ -318,12 +322,12 @@ def render_clip(path: Path, *, seed: int = 7) -> DemoClip:
 
 def _visible(pose: Pose) -> bool:
     """Tell whether the whole face is in the picture, clear of the doorway's edge."""
-    return pose.z <= scene.JAMB_M or _outline(pose)[:, 0].max() < HIDING_COLUMN
+    return pose.z <= corridor.JAMB_M or _outline(pose)[:, 0].max() < HIDING_COLUMN
 
 
 def _outline(pose: Pose) -> npt.NDArray[np.float64]:
     """Return the outline of the face, forehead to chin, as pixels (n, 2)."""
-    return np.array([scene.place(pose, point) for point in FACE_OUTLINE])
+    return np.array([actor.place(pose, point) for point in FACE_OUTLINE])
 
 
 def face_box(index: int, *, seed: int = 7) -> tuple[float, float, float, float] | None:
@@ -343,7 +347,7 @@ def eye_positions(index: int, *, seed: int = 7) -> tuple[Point, Point] | None:
     pose = _pose(_seconds(index, seed))
     if pose is None or not _visible(pose):
         return None
-    return scene.place(pose, scene.RIGHT_EYE), scene.place(pose, scene.LEFT_EYE)
+    return actor.place(pose, actor.RIGHT_EYE), actor.place(pose, actor.LEFT_EYE)
 
 
 def _write_png(path: Path, picture: RGB) -> None:
@@ -358,7 +362,7 @@ def _write_png(path: Path, picture: RGB) -> None:
 
 def write_gallery(folder: Path) -> None:
     """Write a two-person gallery: the pristine portrait, and a picture without a face. Raises: FileExistsError."""
-    _write_png(folder / "astronaut" / "portrait.png", scene.portrait_pixels())
+    _write_png(folder / "astronaut" / "portrait.png", actor.portrait_pixels())
     _write_png(folder / "no-face" / "corridor.png", clean_frame(0))
     with (folder / "suspects.json").open("x", encoding="utf-8") as file:
         json.dump(SUSPECTS, file, indent=2)

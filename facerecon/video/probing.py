@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 
-from facerecon.colour import display_matrix, matrix_name
+from facerecon.video.colour import display_matrix, matrix_name
 
 
 def probe_container(container: Any, stream: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from av.video.reformatter import Interpolation
 
+from facerecon.pictures import over_white
 from facerecon.records import RGB
 
 # Bilinear chroma at full horizontal resolution with exact rounding: within 1 level of the definition. FFmpeg's
@@ -68,15 +69,6 @@ def _convert(image: Any, pixel_format: str) -> RGB:
 
 def _has_alpha(pixel_format: Any) -> bool:
     return any(component.is_alpha for component in pixel_format.components)
-
-
-def over_white(rgba: RGB) -> RGB:
-    """Composite RGBA, uint8, shape (height, width, 4), over white."""
-    alpha = rgba[..., 3:]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    wide = alpha.astype(np.uint16)
-    return ((rgba[..., :3] * wide + 255 * (255 - wide) + 127) // 255).astype(np.uint8)
 
 
 Matrix = tuple[int, int, int, int]

@@ -20,7 +20,7 @@ from typing import Any
 import av
 import av.logging
 
-from facerecon.sources import NOT_SAMPLED, Omission
+from facerecon.video.sources import NOT_SAMPLED, Omission
 
 LogLine = tuple[int, str, str]
 

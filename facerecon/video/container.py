@@ -1,12 +1,10 @@
-"""Video and picture sources: open, probe, decode, sample. The evidence is opened read-only and never written beside.
+"""Video files: demux, decode and time them through FFmpeg (PyAV). The evidence is opened read-only.
 
-The only door to footage: `open_source` returns a `Source` whose frames carry the exact time of the stream. What the
-container says is kept in `Source.probe`; what could not be decoded is reported, never replaced and never skipped over.
+What the container says is kept in `Source.probe`; what could not be decoded is reported, never replaced or passed over.
 """
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -17,24 +15,23 @@ from typing import IO, Any, Literal
 import av
 import av.logging
 
-from facerecon.colour import to_rgb
-from facerecon.decoding import Decoder, KeyframeDecoder, Picture, damage_in, listening
 from facerecon.errors import EvidenceError
-from facerecon.hashing import sha256_file
-from facerecon.probing import probe_container, probe_frame
+from facerecon.pictures import MAX_PIXELS
 from facerecon.profiles import Sample
 from facerecon.records import Frame, Skipped, SourceRecord, Timestamp
-from facerecon.sources import NOT_SAMPLED, Omission, Omissions, Sampler, Source, source_name
-from facerecon.stills import (
-    MAX_PIXELS,
-    AnimationSource,
-    FolderSource,
-    ImageSource,
-    folder_digest,
-    picture_kind,
+from facerecon.video.colour import to_rgb
+from facerecon.video.decoding import Decoder, KeyframeDecoder, Picture, damage_in, listening
+from facerecon.video.probing import probe_container, probe_frame
+from facerecon.video.sources import (
+    NOT_SAMPLED,
+    Omission,
+    Omissions,
+    Sampler,
+    Source,
+    file_digest,
+    source_name,
+    unreadable,
 )
-
-__all__ = ["AnimationSource", "FolderSource", "ImageSource", "Source", "VideoSource", "open_source", "source_digest"]
 
 TimesFrom = Literal["pts", "dts", "order"]
 
@@ -68,67 +65,6 @@ _CLOCKLESS_FORMATS = frozenset(
 _DTS_IN_AVI = frozenset({"h264", "hevc"})
 _PEEK_PACKETS = 32
 _DEMUX_RETRIES = 16
-
-
-def open_source(path: Path) -> Source:
-    """Open a video, a picture or a folder of pictures for reading, and hash it.
-
-    Animated GIF, APNG and WebP are videos. What a file is follows from its content, not from its name.
-
-    Raises:
-        EvidenceError: missing, unreadable, empty, a special file, not media, without a video stream, or too large.
-    """
-    mode = _mode(path)
-    if stat.S_ISDIR(mode):
-        return FolderSource(path)
-    if not stat.S_ISREG(mode):
-        raise EvidenceError(f"source {path} is a device, pipe or socket; give the path of a regular file or a folder")
-    _require_content(path)
-    kind = picture_kind(path)
-    if kind == "image":
-        return ImageSource(path)
-    if kind == "animated-webp":
-        return AnimationSource(path)
-    return VideoSource(path)
-
-
-def source_digest(path: Path) -> str:
-    """Return a file's SHA-256, or for a folder the SHA-256 over the canonical JSON of its media files' sorted
-    [relative name, sha256] pairs.
-
-    Raises:
-        EvidenceError: the source is missing or cannot be read.
-    """
-    if stat.S_ISDIR(_mode(path)):
-        return folder_digest(path)
-    try:
-        return sha256_file(path)
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode
-    except FileNotFoundError:
-        raise EvidenceError(f"source {path} does not exist; check the path") from None
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _require_content(path: Path) -> None:
-    try:
-        with path.open("rb") as stream:
-            empty = not stream.read(1)
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    if empty:
-        raise EvidenceError(f"source {path} is empty (0 bytes); export it again from the recorder")
-
-
-def _unreadable(path: Path, error: Exception) -> EvidenceError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return EvidenceError(f"source {path} cannot be read: {reason}; check the path and its permissions")
 
 
 class VideoSource(Source):
@@ -166,7 +102,7 @@ class VideoSource(Source):
         )
 
     def _digest(self) -> str:
-        return source_digest(self._path)
+        return file_digest(self._path)
 
     def frames(self, sample: Sample) -> Iterator[Frame | Skipped]:
         """Yield the sampled frames and, in `Skipped` runs, every other frame, in presentation order.
@@ -309,7 +245,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     with listening(), file, _container(path, file) as container:
         stream = _video_stream(path, container)
         codec = stream.codec_context

@@ -10,7 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from facerecon.errors import IntegrityError
+from facerecon.errors import EvidenceError, IntegrityError
+from facerecon.hashing import sha256_file
 from facerecon.profiles import Sample
 from facerecon.records import Frame, Skipped, SourceRecord, Timestamp
 
@@ -152,3 +153,23 @@ class Sampler:
 def source_name(path: Path) -> str:
     """Return the name of a file or folder, also for '.' and 'folder/'."""
     return path.name or path.resolve().name
+
+
+def file_digest(path: Path) -> str:
+    """Return a file's SHA-256.
+
+    Raises:
+        EvidenceError: the file is missing or cannot be read.
+    """
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: Exception) -> EvidenceError:
+    """Return the error that says why a source cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return EvidenceError(f"source {path} does not exist; check the path")
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return EvidenceError(f"source {path} cannot be read: {reason}; check the path and its permissions")

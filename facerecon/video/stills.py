@@ -13,18 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from facerecon.colour import over_white
 from facerecon.errors import EvidenceError
-from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
+from facerecon.hashing import canonical_json, sha256_bytes
+from facerecon.pictures import MAX_PIXELS, rgb_of
 from facerecon.profiles import Sample
 from facerecon.records import RGB, Frame, Skipped, SourceRecord, Timestamp
-from facerecon.sources import NOT_SAMPLED, Omission, Omissions, Sampler, Source, source_name
-
-MAX_PIXELS = 178_956_970
-"""Largest picture, in pixels: Pillow's own limit against decompression bombs (13,377 squared)."""
+from facerecon.video.sources import (
+    NOT_SAMPLED,
+    Omission,
+    Omissions,
+    Sampler,
+    Source,
+    file_digest,
+    source_name,
+    unreadable,
+)
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
 _PICTURE_SUFFIXES = frozenset(
@@ -168,7 +173,7 @@ class ImageSource(_PictureSource):
         )
 
     def _digest(self) -> str:
-        return _file_digest(self._path)
+        return file_digest(self._path)
 
 
 class FolderSource(_PictureSource):
@@ -221,14 +226,7 @@ def _combined(files: list[Path], digests: list[str]) -> str:
 
 
 def _digests(files: list[Path]) -> list[str]:
-    return [_file_digest(file) for file in files]
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        return sha256_file(path)
-    except OSError as error:
-        raise EvidenceError(f"source {path} cannot be read: {error.strerror}; check its permissions") from None
+    return [file_digest(file) for file in files]
 
 
 def _list_pictures(path: Path) -> tuple[list[Path], list[dict[str, str]]]:
@@ -236,7 +234,7 @@ def _list_pictures(path: Path) -> tuple[list[Path], list[dict[str, str]]]:
         entries = sorted(path.iterdir(), key=natural_key)
         reasons = [(entry, _not_a_picture(entry)) for entry in entries]
     except OSError as error:
-        raise EvidenceError(f"source {path} cannot be read: {error.strerror}; check its permissions") from None
+        raise unreadable(path, error) from None
     pictures = [entry for entry, reason in reasons if not reason]
     ignored = [{"name": entry.name, "reason": reason} for entry, reason in reasons if reason]
     if not pictures:
@@ -312,30 +310,6 @@ def _one_line(error: BaseException, path: Path) -> str:
     return "not a picture" if "cannot identify" in text else str(text).replace(str(path), path.name)
 
 
-def rgb_of(image: Image.Image) -> RGB:
-    """Convert the current page to RGB, uint8, shape (height, width, 3): EXIF orientation applied, 16-bit grey scaled.
-
-    Transparent pixels show white, as in a browser. Colour profiles are not applied.
-
-    Raises:
-        ValueError: a pixel type without a defined brightness scale (float, or integers beyond 16 bits).
-    """
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I") or upright.mode == "F":
-        return _from_16_bit(upright)
-    if upright.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in upright.info:
-        return over_white(np.asarray(upright.convert("RGBA")))
-    return np.array(upright.convert("RGB"))
-
-
-def _from_16_bit(image: Image.Image) -> RGB:
-    values = np.asarray(image)
-    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"pixels of type {image.mode} have no defined brightness scale")
-    grey = ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
-
-
 class AnimationSource(Source):
     """An animated WebP, which FFmpeg does not decode: a video whose clock counts the milliseconds of its frames."""
 
@@ -361,7 +335,7 @@ class AnimationSource(Source):
         )
 
     def _digest(self) -> str:
-        return _file_digest(self._path)
+        return file_digest(self._path)
 
     def frames(self, sample: Sample) -> Iterator[Frame | Skipped]:
         """Yield the sampled frames and, in `Skipped` runs, every other frame; see `Source.frames`.

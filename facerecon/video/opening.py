@@ -1,0 +1,62 @@
+"""The only door to footage: what a path holds is decided by its content, not by its name."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from facerecon.errors import EvidenceError
+from facerecon.video.container import VideoSource
+from facerecon.video.sources import Source, file_digest, unreadable
+from facerecon.video.stills import AnimationSource, FolderSource, ImageSource, folder_digest, picture_kind
+
+
+def open_source(path: Path) -> Source:
+    """Open a video, a picture or a folder of pictures for reading, and hash it.
+
+    Animated GIF, APNG and WebP are videos. What a file is follows from its content, not from its name.
+
+    Raises:
+        EvidenceError: missing, unreadable, empty, a special file, not media, without a video stream, or too large.
+    """
+    mode = _mode(path)
+    if stat.S_ISDIR(mode):
+        return FolderSource(path)
+    if not stat.S_ISREG(mode):
+        raise EvidenceError(f"source {path} is a device, pipe or socket; give the path of a regular file or a folder")
+    _require_content(path)
+    kind = picture_kind(path)
+    if kind == "image":
+        return ImageSource(path)
+    if kind == "animated-webp":
+        return AnimationSource(path)
+    return VideoSource(path)
+
+
+def source_digest(path: Path) -> str:
+    """Return a file's SHA-256, or for a folder the SHA-256 over the canonical JSON of its media files' sorted
+    [relative name, sha256] pairs.
+
+    Raises:
+        EvidenceError: the source is missing or cannot be read.
+    """
+    if stat.S_ISDIR(_mode(path)):
+        return folder_digest(path)
+    return file_digest(path)
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+
+
+def _require_content(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            empty = not stream.read(1)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if empty:
+        raise EvidenceError(f"source {path} is empty (0 bytes); export it again from the recorder")
