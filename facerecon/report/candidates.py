@@ -8,7 +8,7 @@ from facerecon.records import PRIMARY_VARIANTS, Candidate, Variant
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Card, Cards, Cell, Column, Table, Text
 from facerecon.report.figures import Picture
-from facerecon.report.notation import shown, similarity
+from facerecon.report.notation import shown, similarity, threshold
 
 VARIANTS: tuple[Variant, ...] = PRIMARY_VARIANTS
 _PICTURES = 3
@@ -18,7 +18,7 @@ _UNCALIBRATED = ("", "none", "not calibrated")
 def similarity_words(line: Candidate) -> str:
     """Return how strong a candidate is, in the only words the report uses for it."""
     return (
-        f"similarity {similarity(line.similarity)}, threshold {similarity(line.threshold)}, "
+        f"similarity {similarity(line.similarity)}, threshold {threshold(line.threshold)}, "
         f"likelihood ratio: {likelihood_words(line)}"
     )
 
@@ -117,8 +117,8 @@ def _row(line: Candidate) -> tuple[Cell, ...]:
         Cell(str(line.rank)),
         Cell(person, strong=decided),
         Cell(shown(line.gallery_file)),
-        Cell(f"{line.similarity:.4f}", strong=decided),
-        Cell(f"{similarity(line.threshold)}, {side}"),
+        Cell(similarity(line.similarity), strong=decided),
+        Cell(f"{threshold(line.threshold)}, {side}"),
         Cell(likelihood_words(line)),
         Cell(f"{line.probe_quality:.2f}", line.probe_quality),
         Cell(f"{line.gallery_quality:.2f}", line.gallery_quality),

@@ -84,7 +84,12 @@ def plural(count: int, word: str, several: str = "") -> str:
 
 
 def similarity(score: float) -> str:
-    """Return a similarity or threshold with as many decimals as it is decided with (4), at least two."""
+    """Return a similarity with the decimals that it is decided with."""
+    return f"{score:.4f}"
+
+
+def threshold(score: float) -> str:
+    """Return a threshold as it stands in the profile, with at least two decimals."""
     text = f"{score:.4f}".rstrip("0")
     return text + "0" * (2 - len(text.partition(".")[2]))
 

@@ -36,7 +36,7 @@ from facerecon.report.custody import (
 )
 from facerecon.report.figures import Album
 from facerecon.report.history import STAGES, StageHistory, stage_history
-from facerecon.report.notation import DASH, duration, integer, plural, short, shown, similarity, size, utc
+from facerecon.report.notation import DASH, duration, integer, plural, short, shown, similarity, size, threshold, utc
 from facerecon.report.omissions import omissions_section
 from facerecon.report.processing import processing_section
 from facerecon.report.timeline import Clock, timelines
@@ -148,11 +148,16 @@ def _comparison_finding(sources: _Sources) -> str:
     if not sources.stages["recognize"].ran and not sources.report.candidates:
         return "Comparison with a gallery was not run."
     above = sum(view.has_candidate for view in sources.tracks)
+    unusable = sum(view.strongest is None for view in sources.tracks)
+    if unusable == len(sources.tracks):
+        which = "This track" if unusable == 1 else "None of the tracks"
+        return f"{which} could {'not ' if unusable == 1 else ''}be compared: {wording.NOT_COMPARED}"
+    rest = f" {integer(unusable)} of the tracks could not be compared: {wording.NOT_COMPARED}" if unusable else ""
     if not above:
         which = "this track" if len(sources.tracks) == 1 else "any of them"
-        return f"No gallery picture reached the similarity threshold for {which}. {wording.NO_CANDIDATE}"
+        return f"No gallery picture reached the similarity threshold for {which}. {wording.NO_CANDIDATE}{rest}"
     which = "this track" if len(sources.tracks) == 1 else f"{above} of them"
-    return f"For {which} the gallery holds at least one candidate above the similarity threshold."
+    return f"For {which} the gallery holds at least one candidate above the similarity threshold.{rest}"
 
 
 def _stats(sources: _Sources) -> tuple[tuple[str, str], ...]:
@@ -199,7 +204,7 @@ def _contact(sources: _Sources, view: TrackView) -> Card:
         return Card(shown(view.track.id), pictures, (*lines, "not compared"), target=view.section_id)
     if not best.above_threshold:
         lines += [
-            f"No candidate above the threshold {similarity(best.threshold)}",
+            f"No candidate above the threshold {threshold(best.threshold)}",
             f"strongest similarity {similarity(best.similarity)}",
         ]
         return Card(shown(view.track.id), pictures, tuple(lines), target=view.section_id)

@@ -22,6 +22,7 @@ NOTHING_FOUND = (
     "This is a result, and it does not exclude that persons appear in the footage: faces that are small, "
     "dark, blurred, covered or turned away can be missed."
 )
+NOT_COMPARED = "the reasons are listed under what was not processed."
 NO_CANDIDATE = "No candidate above the threshold does not exclude anyone."
 CANDIDATE = (
     "A candidate is a gallery picture whose face is numerically similar. It is a suggestion for an examiner, "

@@ -283,3 +283,13 @@ def test_a_restored_picture_without_its_original_stops_the_report() -> None:
         document(replace(report, chips=report.chips[1:], tracks=report.tracks[1:]))
     with pytest.raises(IntegrityError, match="which the case lacks"):
         document(replace(report, chips=report.chips[1:], restored=()))
+
+
+def test_tracks_that_were_not_compared_are_said_to_be() -> None:
+    case = example.full_case()
+    one_left = [line for line in case.candidates if line.track == case.tracks[0].id]
+    some = document(replace(case, candidates=tuple(one_left))).sections[0].blocks[0].text
+    assert some.endswith("1 of the tracks could not be compared: the reasons are listed under what was not processed.")
+    none = document(replace(case, candidates=())).sections[0].blocks[0].text
+    assert "None of the tracks could be compared:" in none
+    assert "does not exclude" not in none

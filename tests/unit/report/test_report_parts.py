@@ -23,6 +23,7 @@ from facerecon.report.notation import (
     shown_lines,
     similarity,
     size,
+    threshold,
     utc,
 )
 from facerecon.report.timeline import Clock, timelines
@@ -145,7 +146,8 @@ def test_clock_time(seconds: Fraction, text: str) -> None:
 
 
 def test_numbers_have_one_form() -> None:
-    assert [similarity(score) for score in (0.4, 0.6134, 1.0, -0.25)] == ["0.40", "0.6134", "1.00", "-0.25"]
+    assert [similarity(score) for score in (0.4, 0.6134, -0.25)] == ["0.4000", "0.6134", "-0.2500"]
+    assert [threshold(score) for score in (0.4, 0.6134, 1.0)] == ["0.40", "0.6134", "1.00"]
     assert [integer(count) for count in (0, 9999, 10_000)] == ["0", "9999", "10\u202f000"]
     assert integer(1_234_567) == "1\u202f234\u202f567"
     assert [duration(took) for took in (0.5, 119.994, 125, 7322)] == ["0.50 s", "119.99 s", "2 min 5 s", "2 h 2 min"]
