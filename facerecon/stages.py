@@ -28,11 +28,25 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Restoration:
-    """A restorer's answer for one face: pixels of `scale` times the input's size, and how they were computed."""
+    """A restorer's answer for one face: pixels of `scale` times the input's size, and how they were computed.
+
+    `tile_plan` also tells every retreat. `mask` says what bounds a pasted face; None: the whole picture is restored.
+    """
 
     pixels: RGB
     precision: str
     tile_plan: str
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class RestorationFailure:
+    """A restorer's answer for a face that it could not restore: the reason, in one line."""
+
+    reason: str
+
+
+RestorationOutcome = Restoration | RestorationFailure
 
 
 class Restorer(Protocol):
@@ -48,11 +62,18 @@ class Restorer(Protocol):
         """Output size over input size."""
         ...
 
-    def restore(self, faces: Sequence[FaceView]) -> list[Restoration]:
-        """Return one restoration per face, in order.
+    @property
+    def companions(self) -> tuple[ModelStamp, ...]:
+        """Other models that take part (a face parser for the mask), for the record."""
+        ...
+
+    def restore(self, faces: Sequence[FaceView]) -> list[RestorationOutcome]:
+        """Return one outcome per face, in order; the faces may differ in size, and those that can share passes do.
+
+        A face that could not be restored is a `RestorationFailure` (never its input, a stale tile, NaN or black
+        instead); the others are restored all the same.
 
         Raises:
-            RestorationError: a face could not be restored (never its input, a stale tile, NaN or black instead).
             ResourceError: out of memory at the smallest batch and tile.
         """
         ...

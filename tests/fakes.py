@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from facerecon.errors import RestorationError
 from facerecon.hashing import sha256_bytes
 from facerecon.profiles import Sample
 from facerecon.records import (
@@ -21,7 +20,7 @@ from facerecon.records import (
     SourceRecord,
     Timestamp,
 )
-from facerecon.stages import Restoration
+from facerecon.stages import Restoration, RestorationFailure, RestorationOutcome
 from facerecon.video import Source
 
 SKIN = (200, 150, 120)
@@ -94,9 +93,11 @@ class FakeRestorer:
         self.scale, self.fail = scale, fail
         self.stamp = stamp(model_id, "super-resolution")
 
-    def restore(self, faces: Sequence[FaceView]) -> list[Restoration]:
+    companions = ()
+
+    def restore(self, faces: Sequence[FaceView]) -> list[RestorationOutcome]:
         if self.fail:
-            raise RestorationError("tile 0,0 is not finite, also in fp32")
+            return [RestorationFailure("tile 0,0 is not finite, also in fp32") for _ in faces]
         return [
             Restoration(face.pixels.repeat(self.scale, 0).repeat(self.scale, 1), "fp32", "1 tile") for face in faces
         ]

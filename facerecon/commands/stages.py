@@ -31,7 +31,9 @@ def run_enhance(bench: Workbench, case: Case) -> None:
     """Enhance the case's best shots."""
     from facerecon.pipeline.enhancement import enhance
 
-    enhance(case, bench.restorers, bench.context)
+    # The face vector judges learned pictures only.
+    recognizer = bench.recognizer if bench.restorers else None
+    enhance(case, bench.restorers, recognizer, bench.context)
 
 
 def run_enroll(bench: Workbench, gallery: Path) -> Gallery:

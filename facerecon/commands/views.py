@@ -40,7 +40,12 @@ def enhancement(document: Mapping[str, Any]) -> RenderableType:
     line = Text.assemble(
         ("Enhanced pictures: ", "bold"), str(len(restored)), f", by {', '.join(models)}" if models else ""
     )
-    return Group(line, *_skips(document))
+    fused = document["fused"]
+    frames = ", ".join(f"{each['track']} from {len(each['frames'])}" for each in fused)
+    second = Text.assemble(("Fused pictures: ", "bold"), str(len(fused)), f" ({frames} frames)" if fused else "")
+    warned = sum(bool(record["warnings"]) for record in restored)
+    warning = [Text(f"  {warned} with warnings; see the report", style="yellow")] if warned else []
+    return Group(line, *warning, second, *_skips(document))
 
 
 def candidates(document: Mapping[str, Any]) -> RenderableType:

@@ -149,7 +149,12 @@ class Workbench:
         steps = [step for step in self.profile.enhance.steps if isinstance(step, RestoreStep)]
         return {
             step.model: open_restorer(
-                step.model, device=self.device, precision=step.precision, tile_px=step.tile_px, batch=step.batch
+                step.model,
+                device=self.device,
+                precision=step.precision,
+                tile_px=step.tile_px,
+                batch=step.batch,
+                blend=step.blend,
             )
             for step in steps
         }

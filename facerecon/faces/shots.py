@@ -1,8 +1,12 @@
-"""Best shots: which few pictures of a track are kept, and how they are cut out. Memory does not grow with the track."""
+"""Best shots: which few pictures of a track are kept, and how they are cut out. Memory does not grow with the track.
+
+Beside the best shots, spread in time, a burst is kept: the frames round the very best one, for multi-frame fusion.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from fractions import Fraction
 
 import numpy as np
@@ -55,6 +59,36 @@ class BestShots:
 
     def _slot(self, at: Fraction) -> Fraction:
         return Fraction(at // (self._spacing / 2)) if self._spacing else at
+
+
+class Burst:
+    """Keeps up to `size` chips in a row round the best one: half before it, the rest after."""
+
+    def __init__(self, size: int) -> None:
+        """Start empty; with size 0 nothing is ever kept."""
+        self._before: deque[FaceChip] = deque(maxlen=size // 2)
+        self._size = size
+        self._kept: list[FaceChip] = []
+        self._best: FaceChip | None = None
+        self._after = 0
+
+    def add(self, chip: FaceChip) -> None:
+        """Take the track's next shot; every shot, in order of time."""
+        if not self._size:
+            return
+        if self._best is None or _rank(chip) > _rank(self._best):
+            self._best = chip
+            self._kept = [*self._before, chip]
+            self._after = self._size - len(self._kept)
+        elif self._after:
+            self._kept.append(chip)
+            self._after -= 1
+        self._before.append(chip)
+
+    @property
+    def chips(self) -> tuple[FaceChip, ...]:
+        """The kept chips, in order of time; empty unless there are at least two."""
+        return tuple(self._kept) if len(self._kept) > 1 else ()
 
 
 def _rank(chip: FaceChip) -> tuple[float, Fraction]:

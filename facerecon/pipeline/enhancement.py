@@ -1,69 +1,42 @@
-"""Stage 2: the profile's steps on the best shots. Every picture stays beside its original, labelled as what it is."""
+"""Stage 2: the profile's steps on the best shots, and each track's shots fused. Originals stay beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from facerecon import __version__
 from facerecon.case import Case, StageRun
-from facerecon.errors import IntegrityError, RestorationError
-from facerecon.filters.denoise import non_local_means
-from facerecon.filters.scaling import enlarge, reduce_by
-from facerecon.filters.tone import gamma
+from facerecon.errors import IntegrityError
 from facerecon.hashing import sha256_array
 from facerecon.pictures import decode_picture, encode_png, with_label
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
-from facerecon.profiles import Enhance, GammaStep, NlmeansStep, ResizeStep, RestoreStep, Step
+from facerecon.pipeline.fusing import fuse_track, shots_for
+from facerecon.pipeline.invention import Invention, measure_invention
+from facerecon.pipeline.steps import Progress, run_steps, step_text
+from facerecon.profiles import ENLARGING_KINDS, Enhance, RestoreStep, Step
 from facerecon.records import (
-    RGB,
     ChipRecord,
     FaceChip,
-    FaceView,
-    ModelStamp,
+    FusedRecord,
     RestoredFace,
     RestoredRecord,
     StepRecord,
     TrackRecord,
-    shift_landmarks,
 )
-from facerecon.stages import Restorer
+from facerecon.stages import Recognizer, Restorer
+
+_CHUNK = 16
+"""Faces that are held in memory at a time; a learned step takes its own batches out of them."""
 
 
-@dataclass(frozen=True)
-class StepText:
-    """What the record and the report say of a step."""
-
-    description: str
-    reference: str
-
-
-STEP_TEXTS: Mapping[str, StepText] = {
-    "gamma": StepText(
-        "Brightens dark parts by one power curve for all pixels; nothing is added.",
-        "Poynton, Digital Video and HD, 2nd ed. 2012, ch. 27",
-    ),
-    "nlmeans": StepText(
-        "Averages each pixel with pixels whose surroundings look alike, to reduce noise.",
-        "Buades, Coll, Morel, CVPR 2005 (OpenCV fastNlMeansDenoisingColored)",
-    ),
-    "resize": StepText(
-        "Enlarges by interpolation; no detail is added.",
-        "Keys 1981 (bicubic), Duchon 1979 (Lanczos), or pixel repetition (nearest)",
-    ),
-    "restore": StepText("Enlarges with a trained neural network. It may add detail that was not recorded.", ""),
-}
-
-
-def enhance(case: Case, restorers: Mapping[str, Restorer], context: Context) -> None:
+def enhance(case: Case, restorers: Mapping[str, Restorer], recognizer: Recognizer | None, context: Context) -> None:
     """Run the stage on a case that extract has finished.
 
     Args:
         case: the case.
         restorers: the learned models that the profile's steps name, by model id.
+        recognizer: measures how far a learned picture moved the face vector; None measures nothing.
         context: profile, listener, software.
 
     Raises:
@@ -71,13 +44,15 @@ def enhance(case: Case, restorers: Mapping[str, Restorer], context: Context) -> 
     """
     chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
     tracks = case.read(TrackRecord, "tracks")
-    stamps = [restorer.stamp.model_dump(mode="json") for restorer in restorers.values()]
-    with case.stage("enhance", context.details("enhance") | {"models": stamps}, case.digests("faces/")) as run:
-        _Enhancement(run, restorers, context).process(tracks, chips)
+    stamps = [stamp for each in restorers.values() for stamp in (each.stamp, *each.companions)]
+    stamps += [recognizer.stamp] if recognizer else []
+    details = context.details("enhance") | {"models": [stamp.model_dump(mode="json") for stamp in stamps]}
+    with case.stage("enhance", details, case.digests("faces/")) as run:
+        _Enhancement(run, restorers, recognizer, context).process(tracks, chips)
 
 
 def load_chip(case: Case, record: ChipRecord) -> FaceChip:
-    """Read a best shot back, verified: file digest by the manifest, pixels by the record.
+    """Read a shot back, verified: file digest by the manifest, pixels by the record.
 
     Raises:
         IntegrityError: it is not what was recorded.
@@ -91,58 +66,75 @@ def load_chip(case: Case, record: ChipRecord) -> FaceChip:
 
 
 class _Enhancement:
-    def __init__(self, run: StageRun, restorers: Mapping[str, Restorer], context: Context) -> None:
-        self.run, self.restorers, self.context = run, restorers, context
+    def __init__(
+        self, run: StageRun, restorers: Mapping[str, Restorer], recognizer: Recognizer | None, context: Context
+    ) -> None:
+        self.run, self.restorers, self.recognizer, self.context = run, restorers, recognizer, context
         self.settings = context.profile.enhance
-        self.account = Account(run, "face")
+        self.faces, self.tracks = Account(run, "face"), Account(run, "track")
         self.watch = Stopwatch()
-        run.declare("restored", "enhance-skipped")
+        run.declare("restored", "fused", "enhance-skipped")
 
-    def process(self, tracks: list[TrackRecord], chips: Mapping[str, ChipRecord]) -> None:
-        """Enhance every track's best shots, best first."""
+    def process(self, tracks: Sequence[TrackRecord], chips: Mapping[str, ChipRecord]) -> None:
+        """Enhance every track's best shots, best first, and fuse its shots."""
         chosen = [chips[name] for track in tracks for name in track.best[: self.settings.shots]]
-        self.context.listener.started("enhance", len(chosen))
+        self.context.listener.started("enhance", len(chosen) + len(tracks))
+        self._count_others(tracks)
+        for start in range(0, len(chosen), _CHUNK):
+            self._some(chosen[start : start + _CHUNK])
+        for track in tracks:
+            self._fuse(track, dict(chips))
+            self.context.listener.advanced("enhance")
+        close_accounts(self.run, {"faces": self.faces, "fused": self.tracks})
+        self.run.details["durations_s"] = self.watch.seconds
+        self.run.details["steps"] = [step_text(step, self._restorer(step)) for step in self.settings.steps]
+        self.context.listener.finished("enhance")
+
+    def _restorer(self, step: Step) -> Restorer | None:
+        return self.restorers[step.model] if isinstance(step, RestoreStep) else None
+
+    def _count_others(self, tracks: Sequence[TrackRecord]) -> None:
+        limit = f"the profile enhances {self.settings.shots} per track"
         for track in tracks:
             rest = len(track.best) - self.settings.shots
             if rest > 0:
-                self.account.skip(
-                    track.id,
-                    "not-among-the-enhanced-shots",
-                    f"the profile enhances {self.settings.shots} per track",
-                    rest,
-                )
-        for record in chosen:
-            self._one(record)
+                self.faces.skip(track.id, "not-among-the-enhanced-shots", limit, rest)
+
+    # --- single shots -------------------------------------------------------------------------------------------------
+
+    def _some(self, records: Sequence[ChipRecord]) -> None:
+        begun: list[tuple[ChipRecord, FaceChip, Progress]] = []
+        for record in records:
+            steps = steps_for(record, self.settings)
+            if isinstance(steps, Refusal):
+                self.faces.skip(record.id, steps.reason, steps.detail)
+                self.context.listener.advanced("enhance")
+                continue
+            chip = load_chip(self.run.case, record)
+            begun.append((record, chip, Progress(chip.pixels, chip.view.landmarks, steps)))
+        run_steps([face for _, _, face in begun], self.settings.steps, self.restorers, self.watch)
+        for record, chip, face in begun:
+            self._finish(record, chip, face)
             self.context.listener.advanced("enhance")
-        close_accounts(self.run, {"faces": self.account})
-        self.run.details["durations_s"] = self.watch.seconds
-        self.run.details["steps"] = [_step_text(step, self.restorers) for step in self.settings.steps]
-        self.context.listener.finished("enhance")
 
-    def _one(self, record: ChipRecord) -> None:
-        steps = steps_for(record, self.settings)
-        if isinstance(steps, Refusal):
-            self.account.skip(record.id, steps.reason, steps.detail)
+    def _finish(self, record: ChipRecord, chip: FaceChip, face: Progress) -> None:
+        if face.failure:
+            self.faces.fail(record.id, "restoration-failed", face.failure)
+            self.context.listener.noted(f"{record.id}: restoration failed: {face.failure}")
             return
-        chip = load_chip(self.run.case, record)
-        try:
-            applied = apply_steps(chip, steps, self.restorers, self.watch)
-        except RestorationError as error:
-            self.account.fail(record.id, "restoration-failed", str(error))
-            self.context.listener.noted(f"{record.id}: restoration failed: {error}")
-            return
-        self.run.record("restored", self._write(record, applied))
-        self.account.wrote()
+        self.run.record("restored", self._write(record, chip, face))
+        self.faces.wrote()
 
-    def _write(self, record: ChipRecord, applied: Applied) -> RestoredRecord:
-        face = applied.face
-        learned = any(step.learned for step in face.steps)
-        kind = f"restored-{face.model.id}" if face.model else "enhanced"
-        path = record.path.replace(".original.png", f".{kind}{self.run.suffix}.png")
+    def _write(self, record: ChipRecord, chip: FaceChip, face: Progress) -> RestoredRecord:
+        steps = self._written_steps(record, face)
+        restored = RestoredFace(chip, face.pixels, face.scale, steps, face.stamp)
+        learned = any(step.learned for step in steps)
+        kind = f"restored-{face.stamp.id}" if face.stamp else "enhanced"
+        title = label(restored, record, learned)
         height, width = face.pixels.shape[:2]
-        text = _metadata(record, face, learned, self.run.case.info.source.sha256)
-        with self.watch.measure("write"):
-            digest = self.run.write(path, encode_png(with_label(face.pixels, label(face, record, learned)), text))
+        path = self._path(record, kind)
+        digest = self.run.write(path, encode_png(with_label(face.pixels, title), self._text(record, title, steps)))
+        invention, drift = self._invention(face), self._drift(chip, face)
         return RestoredRecord(
             id=f"{record.id}/{kind}{self.run.suffix}",
             track=record.track,
@@ -152,19 +144,99 @@ class _Enhancement:
             file_sha256=digest,
             content=(width, height),
             scale=face.scale,
-            steps=face.steps,
-            model=face.model.id if face.model else None,
-            precision=face.model.precision if face.model else None,
+            steps=steps,
+            model=face.stamp.id if face.stamp else None,
+            precision=face.stamp.precision if face.stamp else None,
             learned=learned,
-            tile_plan=applied.tile_plan,
-            downscale_psnr_db=applied.downscale_psnr_db,
-            warnings=_warnings(applied.downscale_psnr_db, self.settings),
+            tile_plan=face.tile_plan,
+            downscale_psnr_db=invention.downscale_psnr_db if invention else None,
+            beyond_rms_levels=invention.beyond_rms_levels if invention else None,
+            invention_path=self._write_map(record, invention) if invention else None,
+            identity_drift=drift,
+            warnings=tuple(_warnings(invention, drift, steps, self.settings)),
         )
+
+    def _path(self, record: ChipRecord, kind: str) -> str:
+        return record.path.replace(".original.png", f".{kind}{self.run.suffix}.png")
+
+    def _text(self, record: ChipRecord, title: str, steps: Sequence[StepRecord]) -> dict[str, str]:
+        return {
+            "Title": title,
+            "Software": f"facerecon {__version__}",
+            "Original": f"{record.path}, SHA-256 {record.file_sha256}",
+            "Source SHA-256": self.run.case.info.source.sha256,
+            "Steps": " > ".join(step.name for step in steps),
+        }
+
+    def _written_steps(self, record: ChipRecord, face: Progress) -> tuple[StepRecord, ...]:
+        """Write the picture after each step but the last, where the profile keeps them."""
+        if not self.settings.keep_steps:
+            return tuple(face.records)
+        steps = []
+        for number, (step, pixels) in enumerate(zip(face.records[:-1], face.pictures, strict=False), start=1):
+            kind = step.name.partition(" ")[0]
+            path = self._path(record, f"step{number}-{kind}")
+            title = f"STEP {number}, {kind}: not original pixels. {record.id}"
+            text = self._text(record, title, face.records[:number])
+            self.run.write(path, encode_png(with_label(pixels, title), text))
+            steps.append(step.model_copy(update={"path": path}))
+        return (*steps, *face.records[len(steps) :])
+
+    def _invention(self, face: Progress) -> Invention | None:
+        """Measure the learned step, which must be the last that enlarges; what follows it changes no size."""
+        if face.given is None:
+            return None
+        learned = next(index for index, step in enumerate(face.records) if step.learned)
+        with self.watch.measure("measure"):
+            return measure_invention(face.pictures[learned], face.given, face.factor)
+
+    def _write_map(self, record: ChipRecord, invention: Invention) -> str:
+        path = self._path(record, "invented")
+        title = f"MAP of detail that the original is too coarse to hold (dark: none). {record.id}"
+        self.run.write(path, encode_png(with_label(invention.map, title), self._text(record, title, ())))
+        return path
+
+    def _drift(self, chip: FaceChip, face: Progress) -> float | None:
+        if self.recognizer is None or face.stamp is None:
+            return None
+        with self.watch.measure("identity drift"):
+            before, after = (self.recognizer.embed([view])[0] for view in (chip.view, face.view))
+        return round(1.0 - before.similarity(after), 4)
+
+    # --- tracks -------------------------------------------------------------------------------------------------------
+
+    def _fuse(self, track: TrackRecord, chips: dict[str, ChipRecord]) -> None:
+        refusal = self._not_fused(track, chips)
+        if refusal:
+            self.tracks.skip(track.id, refusal.reason, refusal.detail)
+            return
+        shots = [load_chip(self.run.case, record) for record in shots_for(track, chips)]
+        outcome = fuse_track(self.run, track, shots, self.settings, self.watch)
+        if isinstance(outcome, FusedRecord):
+            self.run.record("fused", outcome)
+            self.tracks.wrote()
+        else:
+            self.tracks.skip(track.id, "too-few-frames-fit", outcome)
+
+    def _not_fused(self, track: TrackRecord, chips: Mapping[str, ChipRecord]) -> Refusal | None:
+        if not self.settings.fuse.enabled:
+            return Refusal("not-fused", "the profile does not fuse")
+        if not track.best:
+            return Refusal("no-usable-shot", "no shot of it is large enough")
+        shots = len({*track.best, *track.burst})
+        if shots < self.settings.fuse.min_frames:
+            return Refusal("too-few-frames", f"{shots} shots, {self.settings.fuse.min_frames} needed")
+        width, height = chips[track.best[0]].size
+        if max(width, height) > self.settings.max_crop_px:
+            return Refusal(
+                "large-enough", f"{width}x{height} px; the profile fuses up to {self.settings.max_crop_px} px"
+            )
+        return None
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a best shot is not enhanced."""
+    """Why something is not enhanced."""
 
     reason: str
     detail: str
@@ -181,80 +253,8 @@ def steps_for(record: ChipRecord, settings: Enhance) -> tuple[Step, ...] | Refus
         )
     if max(width, height) <= settings.max_crop_px:
         return settings.steps
-    kept = tuple(step for step in settings.steps if not isinstance(step, (RestoreStep, ResizeStep)))
+    kept = tuple(step for step in settings.steps if step.kind not in ENLARGING_KINDS)
     return kept or Refusal("large-enough", f"{width}x{height} px; the profile enlarges up to {settings.max_crop_px} px")
-
-
-@dataclass(frozen=True, eq=False)
-class Applied:
-    """The outcome of a profile's steps on one chip. `downscale_psnr_db` is that of the learned step, if any."""
-
-    face: RestoredFace
-    tile_plan: str
-    downscale_psnr_db: float | None
-
-
-def apply_steps(
-    chip: FaceChip, steps: tuple[Step, ...], restorers: Mapping[str, Restorer], watch: Stopwatch
-) -> Applied:
-    """Apply a profile's steps to one chip, in order.
-
-    Raises:
-        RestorationError: a learned step failed.
-    """
-    pixels, scale, plan = chip.pixels, 1, ""
-    stamp: ModelStamp | None = None
-    consistency: float | None = None
-    records: list[StepRecord] = []
-    for step in steps:
-        with watch.measure(step.kind):
-            if isinstance(step, RestoreStep):
-                restorer = restorers[step.model]
-                result = restorer.restore([_view(chip, pixels, scale)])[0]
-                after, factor, plan = result.pixels, restorer.scale, result.tile_plan
-                stamp = restorer.stamp.model_copy(update={"precision": result.precision})
-                consistency = downscale_psnr_db(after, pixels, factor)
-            else:
-                after, factor = classical(pixels, step)
-        records.append(_step_record(step, restorers, pixels, after))
-        pixels, scale = after, scale * factor
-    return Applied(RestoredFace(chip, pixels, scale, tuple(records), stamp), plan, consistency)
-
-
-def classical(pixels: RGB, step: GammaStep | NlmeansStep | ResizeStep) -> tuple[RGB, int]:
-    """Apply one classical step; returns the picture and by how much it was enlarged."""
-    if isinstance(step, GammaStep):
-        return gamma(pixels, step.gamma), 1
-    if isinstance(step, NlmeansStep):
-        return non_local_means(
-            pixels, step.strength_levels, step.color_strength_levels, step.patch_px, step.search_px
-        ), 1
-    return enlarge(pixels, step.scale, step.method), step.scale
-
-
-def _view(chip: FaceChip, pixels: RGB, scale: int) -> FaceView:
-    return FaceView(pixels, shift_landmarks(chip.view.landmarks, 0, 0, scale))
-
-
-def _step_text(step: Step, restorers: Mapping[str, Restorer]) -> dict[str, Any]:
-    text = STEP_TEXTS[step.kind]
-    model = restorers[step.model].stamp if isinstance(step, RestoreStep) else None
-    return {
-        "name": f"{step.kind} ({model.id})" if model else step.kind,
-        "description": text.description,
-        "reference": model.reference if model else text.reference,
-        "parameters": step.model_dump(mode="json", exclude={"kind"}),
-        "learned": model is not None,
-    }
-
-
-def _step_record(step: Step, restorers: Mapping[str, Restorer], before: RGB, after: RGB) -> StepRecord:
-    return StepRecord.model_validate(
-        {**_step_text(step, restorers), "input_sha256": sha256_array(before), "output_sha256": sha256_array(after)}
-    )
-
-
-# --- labels and checks ----------------------------------------------------------------------------------------------
 
 
 def label(face: RestoredFace, record: ChipRecord, learned: bool) -> str:
@@ -265,29 +265,18 @@ def label(face: RestoredFace, record: ChipRecord, learned: bool) -> str:
     return f"ENHANCED by classical filters: not original pixels. No learned model. {where}"
 
 
-def _metadata(record: ChipRecord, face: RestoredFace, learned: bool, source: str) -> dict[str, str]:
-    return {
-        "Title": label(face, record, learned),
-        "Software": f"facerecon {__version__}",
-        "Original": f"{record.path}, SHA-256 {record.file_sha256}",
-        "Source SHA-256": source,
-        "Steps": " > ".join(step.name for step in face.steps),
-    }
-
-
-def downscale_psnr_db(restored: RGB, given: RGB, scale: int) -> float:
-    """Return how well a restored picture, reduced by block means, agrees with what the model was given, in dB.
-
-    A restoration that keeps to the evidence reproduces its input when a coarser sensor looks at it.
-    """
-    error = float(((reduce_by(restored, scale).astype(np.float64) - given) ** 2).mean())
-    return round(float(10 * np.log10(255**2 / max(error, 1e-4))), 2)
-
-
-def _warnings(consistency: float | None, settings: Enhance) -> tuple[str, ...]:
-    if consistency is None or consistency >= settings.min_downscale_psnr_db:
-        return ()
-    return (
-        f"reduced to its input's size it differs from the input: PSNR {consistency:.1f} dB, limit "
-        f"{settings.min_downscale_psnr_db:g} dB",
-    )
+def _warnings(
+    invention: Invention | None, drift: float | None, steps: Sequence[StepRecord], settings: Enhance
+) -> list[str]:
+    found = [f"{step.name} changed nothing: {step.note}" for step in steps if not step.applied]
+    if invention is not None and invention.downscale_psnr_db < settings.min_downscale_psnr_db:
+        found.append(
+            f"reduced to its input's size it differs from the input: PSNR {invention.downscale_psnr_db:.1f} dB, limit "
+            f"{settings.min_downscale_psnr_db:g} dB"
+        )
+    if drift is not None and drift > settings.max_identity_drift:
+        found.append(
+            f"the face vector moved by {drift:.2f} (limit {settings.max_identity_drift:g}): to the comparison model "
+            "this may be another face"
+        )
+    return found

@@ -9,7 +9,7 @@ from fractions import Fraction
 from facerecon.case import Case, StageRun
 from facerecon.errors import EvidenceError
 from facerecon.faces.quality import assess
-from facerecon.faces.shots import BestShots, aligned_picture, cut_chip
+from facerecon.faces.shots import BestShots, Burst, aligned_picture, cut_chip
 from facerecon.faces.tracking import LiveTrack, Tracker
 from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png
@@ -22,6 +22,7 @@ from facerecon.records import (
     Detection,
     DetectionRecord,
     FaceChip,
+    FaceQuality,
     Frame,
     FrameRecord,
     Skipped,
@@ -65,9 +66,10 @@ def _require_complete(case: Case, frames: Counts, profile: Profile) -> None:
 
 @dataclass(eq=False)
 class _Person:
-    """A track while it is built: its detections until it is long enough to count, and its best shots."""
+    """A track while it is built: its detections until it is long enough to count, and the shots that are kept."""
 
     shots: BestShots
+    burst: Burst
     backlog: list[DetectionRecord] = field(default_factory=list)
     id: str | None = None
     first: Timestamp | None = None
@@ -188,15 +190,15 @@ class _Extraction:
     # --- people -------------------------------------------------------------------------------------------------------
 
     def _continue(self, track: LiveTrack, frame: Frame, detection: Detection) -> None:
-        person = self.people.setdefault(track.key, _Person(BestShots(self.profile.shots)))
+        person = self.people.setdefault(track.key, self._person())
         quality = assess(frame.pixels, detection)
         person.first = person.first or frame.timestamp
         person.last = frame.timestamp
         person.detections += 1
         if detection.frontal_inter_eye_px < self.profile.shots.min_inter_eye_px:
             person.too_small += 1
-        elif person.shots.wants(quality, frame.timestamp.seconds):
-            person.shots.add(cut_chip(frame, "", detection, quality, self.profile.shots.margin))
+        else:
+            self._keep(person, frame, detection, quality)
         person.backlog.append(DetectionRecord(frame=frame.id, track=None, detection=detection, quality=quality))
         needed = 1 if self.in_order else self.profile.track.min_detections
         if person.id is None and person.detections >= needed:
@@ -204,6 +206,16 @@ class _Extraction:
             person.id = f"t{self.confirmed:04d}"
         if person.id is not None:
             self._write_backlog(person, person.id)
+
+    def _person(self) -> _Person:
+        # Pictures without times are not neighbours of each other: no burst.
+        return _Person(BestShots(self.profile.shots), Burst(0 if self.in_order else self.profile.shots.burst))
+
+    def _keep(self, person: _Person, frame: Frame, detection: Detection, quality: FaceQuality) -> None:
+        chip = cut_chip(frame, "", detection, quality, self.profile.shots.margin)
+        person.burst.add(chip)
+        if person.shots.wants(quality, frame.timestamp.seconds):
+            person.shots.add(chip)
 
     def _write_backlog(self, person: _Person, track: str) -> None:
         self.run.record("detections", *(record.model_copy(update={"track": track}) for record in person.backlog))
@@ -221,9 +233,11 @@ class _Extraction:
                 person.detections,
             )
             return
-        chips = [replace(chip, track=person.id) for chip in person.shots.chips]
-        self.run.record("chips", *(self._write_chip(chip) for chip in chips))
-        self._account_shots(person, person.id, len(chips))
+        best = [replace(chip, track=person.id) for chip in person.shots.chips]
+        burst = [replace(chip, track=person.id) for chip in person.burst.chips]
+        kept = {chip.id: chip for chip in (*best, *burst)}
+        self.run.record("chips", *(self._write_chip(chip) for chip in kept.values()))
+        self._account_shots(person, person.id, len(kept))
         self.run.record(
             "tracks",
             TrackRecord(
@@ -231,7 +245,8 @@ class _Extraction:
                 first=person.first,
                 last=person.last,
                 detections=person.detections,
-                best=tuple(chip.id for chip in chips),
+                best=tuple(chip.id for chip in best),
+                burst=tuple(chip.id for chip in burst),
             ),
         )
 
@@ -246,7 +261,8 @@ class _Extraction:
             )
         rest = person.detections - person.too_small - kept
         if rest:
-            self.shots.skip(track, "not-among-the-best-shots", f"{self.profile.shots.best} at most are kept", rest)
+            limits = f"{self.profile.shots.best} at most, and {self.profile.shots.burst} round the best one, are kept"
+            self.shots.skip(track, "not-among-the-best-shots", limits, rest)
 
     def _write_chip(self, chip: FaceChip) -> ChipRecord:
         folder = f"faces/{chip.track}/{chip.frame_id}"

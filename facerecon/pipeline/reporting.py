@@ -14,6 +14,7 @@ from facerecon.records import (
     DetectionRecord,
     EmbeddingRecord,
     FrameRecord,
+    FusedRecord,
     GalleryRecord,
     Measurement,
     Record,
@@ -77,6 +78,7 @@ def collect(case: Case) -> CaseReport:
             for skipped in _latest(case, Skipped, f"{stage}-skipped", stage)
         ),
         measurements=_latest(case, Measurement, "measurements", "measure"),
+        fused=_latest(case, FusedRecord, "fused", "enhance"),
         embeddings=_latest(case, EmbeddingRecord, "embeddings", "recognize"),
         ledger=case.ledger.entries,
         ledger_head=case.ledger.head,

@@ -6,7 +6,7 @@ from typing import Any
 
 from facerecon.case import Case
 from facerecon.manifest import Manifest
-from facerecon.records import Candidate, ChipRecord, RestoredRecord, TrackRecord
+from facerecon.records import Candidate, ChipRecord, FusedRecord, RestoredRecord, TrackRecord
 
 SCHEMA = 1
 
@@ -36,7 +36,7 @@ def _track(case: Case, track: TrackRecord, chips: dict[str, ChipRecord]) -> dict
 
 
 def enhance_summary(case: Case) -> dict[str, Any]:
-    """Return {case, restored, skipped} of the latest enhancement."""
+    """Return {case, restored, fused, skipped} of the latest enhancement."""
     runs = case.runs("enhance")
     restored = case.read(RestoredRecord, "restored", len(runs))
     return {
@@ -49,11 +49,27 @@ def enhance_summary(case: Case) -> dict[str, Any]:
                 "model": record.model,
                 "precision": record.precision,
                 "learned": record.learned,
+                "downscale_psnr_db": record.downscale_psnr_db,
+                "beyond_rms_levels": record.beyond_rms_levels,
+                "identity_drift": record.identity_drift,
                 "warnings": list(record.warnings),
             }
             for record in restored
         ],
+        "fused": [_fused(case, record) for record in case.read(FusedRecord, "fused", len(runs))],
         "skipped": runs[-1].details["skipped"],
+    }
+
+
+def _fused(case: Case, record: FusedRecord) -> dict[str, Any]:
+    return {
+        "track": record.track,
+        "original": str(case.root / record.reference_path),
+        "fused": str(case.root / record.path),
+        "frames": [frame.chip.rpartition("/")[2] for frame in record.frames if frame.weight > 0],
+        "weights": [frame.weight for frame in record.frames if frame.weight > 0],
+        "rejected": {frame.chip.rpartition("/")[2]: frame.rejected for frame in record.frames if frame.rejected},
+        "mean_count": record.mean_count,
     }
 
 

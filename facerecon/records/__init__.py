@@ -19,7 +19,7 @@ from facerecon.records.faces import (
     Point,
     TrackRecord,
 )
-from facerecon.records.processing import Measurement, ModelStamp, RestoredRecord, StepRecord
+from facerecon.records.processing import FusedFrame, FusedRecord, Measurement, ModelStamp, RestoredRecord, StepRecord
 from facerecon.records.recognition import (
     PRIMARY_VARIANTS,
     Candidate,
@@ -45,6 +45,8 @@ __all__ = [
     "FaceView",
     "Frame",
     "FrameRecord",
+    "FusedFrame",
+    "FusedRecord",
     "GalleryRecord",
     "Landmarks5",
     "Measurement",

@@ -104,10 +104,14 @@ class ChipRecord(Record):
 
 
 class TrackRecord(Record):
-    """One person's unbroken appearance: its detections in time, and the ids of its best shots, best first."""
+    """One person's unbroken appearance: its detections in time, and the ids of its kept shots.
+
+    `best` is best first, spread in time; `burst` is in order of time, the frames round the best one (for fusion).
+    """
 
     id: str
     first: Timestamp
     last: Timestamp
     detections: Annotated[int, Field(ge=1)]
     best: tuple[str, ...]
+    burst: tuple[str, ...] = ()

@@ -11,12 +11,15 @@ from facerecon.records.evidence import Record, Sha256
 
 
 class ModelStamp(Record):
-    """Which model ran and how: everything a second examiner needs to get the same one (R09)."""
+    """Which model ran and how: everything a second examiner needs to get the same one (R09).
+
+    `provider` "brought" is a file that the user named, with its digest, in the profile.
+    """
 
     id: str
     role: str
     architecture: str
-    provider: Literal["packaged", "trained", "official"]
+    provider: Literal["packaged", "trained", "official", "brought"]
     source: str
     source_sha256: Sha256
     weights_sha256: Sha256
@@ -28,7 +31,10 @@ class ModelStamp(Record):
 
 
 class StepRecord(Record):
-    """One processing step on one picture (R10): what it did, after which paper, with which parameters."""
+    """One processing step on one picture (R10): what it did, after which paper, with which parameters.
+
+    `applied` is False when the step left the picture as it was; `note` says why. `path` is the picture after the step.
+    """
 
     name: str
     description: str
@@ -37,6 +43,9 @@ class StepRecord(Record):
     learned: bool
     input_sha256: Sha256
     output_sha256: Sha256
+    applied: bool = True
+    note: str = ""
+    path: str | None = None
 
 
 class RestoredRecord(Record):
@@ -56,7 +65,41 @@ class RestoredRecord(Record):
     learned: bool
     tile_plan: str
     downscale_psnr_db: float | None
+    beyond_rms_levels: float | None = None
+    invention_path: str | None = None
+    identity_drift: float | None = None
     warnings: tuple[str, ...] = ()
+
+
+class FusedFrame(Record):
+    """One frame of a fused picture: its share, its correlation with the reference, why it was left out."""
+
+    chip: str
+    weight: Annotated[float, Field(ge=0, le=1)]
+    correlation: float
+    rejected: str = ""
+
+
+class FusedRecord(Record):
+    """A track's fused picture (R29). `content` is its size without the label strip; the reference's times `scale`.
+
+    `count_path` shows the effective number of frames behind each pixel; `mean_count` is its mean.
+    """
+
+    id: str
+    track: str
+    reference: str
+    reference_path: str
+    path: str
+    file_sha256: Sha256
+    content: tuple[int, int]
+    scale: Annotated[int, Field(ge=1)]
+    frames: tuple[FusedFrame, ...]
+    steps: tuple[StepRecord, ...]
+    count_path: str
+    count_sha256: Sha256
+    mean_count: float
+    median_deviation_levels: float
 
 
 class Measurement(Record):

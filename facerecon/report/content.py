@@ -14,6 +14,7 @@ from facerecon.records import (
     DetectionRecord,
     EmbeddingRecord,
     FrameRecord,
+    FusedRecord,
     GalleryRecord,
     Measurement,
     RestoredRecord,
@@ -45,3 +46,4 @@ class CaseReport:
     ledger_head: str
     picture: Callable[[str], bytes]
     embeddings: tuple[EmbeddingRecord, ...] = ()
+    fused: tuple[FusedRecord, ...] = ()

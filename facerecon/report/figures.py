@@ -12,9 +12,9 @@ from typing import Literal
 
 from facerecon.errors import IntegrityError
 from facerecon.hashing import sha256_bytes
-from facerecon.records import ChipRecord, GalleryRecord, RestoredRecord
+from facerecon.records import ChipRecord, FusedRecord, GalleryRecord, RestoredRecord
 
-Kind = Literal["original", "restored", "gallery"]
+Kind = Literal["original", "restored", "gallery", "map"]
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FIGURE_WIDTH_PX = 336
 _FIGURE_HEIGHT_PX = 460
@@ -95,10 +95,16 @@ class Album:
             )
         return picture
 
-    def comparison(self, chip: ChipRecord, restored: RestoredRecord, alts: tuple[str, str]) -> ComparisonFigure:
-        """Return the figure of a best shot and what was made of it; `alts` describe original and restored."""
+    def comparison(
+        self, chip: ChipRecord, restored: RestoredRecord | FusedRecord, alts: tuple[str, str]
+    ) -> ComparisonFigure:
+        """Return the figure of a best shot and what was made of it; `alts` describe original and result."""
         right = self._picture(restored.path, "restored", alts[1], restored.file_sha256)
         return ComparisonFigure(self.original(chip, alts[0]), right, restored.scale, restored.content)
+
+    def map(self, path: str, alt: str) -> Picture:
+        """Return a map: colours that stand for a measure, not a picture of anything."""
+        return self._picture(path, "map", alt, None)
 
     def gallery(self, record: GalleryRecord, alt: str) -> Picture | None:
         """Return the face crop of a gallery picture, or None where the case holds none."""

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from facerecon.errors import IntegrityError
-from facerecon.records import Candidate, ChipRecord, EmbeddingRecord, RestoredRecord, TrackRecord
+from facerecon.records import Candidate, ChipRecord, EmbeddingRecord, FusedRecord, RestoredRecord, TrackRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Card, Cards, Cell, Column, Comparison, Fact, Facts, Section, Table, Text
 from facerecon.report.candidates import VARIANTS, candidate_blocks
 from facerecon.report.content import CaseReport
-from facerecon.report.drift import drift_of
 from facerecon.report.figures import Album, ComparisonFigure, Picture
 from facerecon.report.notation import pixels, plural, short, shown
 from facerecon.report.timeline import Clock
@@ -27,6 +26,16 @@ class Shot:
     chip: ChipRecord
     picture: Picture
     restored: tuple[tuple[RestoredRecord, ComparisonFigure], ...]
+    maps: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class FusedView:
+    """A track's fused picture beside its reference, and the map of what stands behind it."""
+
+    record: FusedRecord
+    figure: ComparisonFigure
+    map: Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +47,7 @@ class TrackView:
     candidates: tuple[Candidate, ...]
     gallery: Mapping[str, Picture]
     fused: EmbeddingRecord | None
-    drift: float | None
+    picture: FusedView | None
 
     @property
     def section_id(self) -> str:
@@ -90,7 +99,21 @@ def _view(
     fused = next(
         (vector for vector in report.embeddings if (vector.track, vector.variant) == (track.id, "fused")), None
     )
-    return TrackView(track, shots, candidates, gallery, fused, drift_of(track.id, report.embeddings))
+    return TrackView(track, shots, candidates, gallery, fused, _fused_view(track, report, chips, album, clock))
+
+
+def _fused_view(
+    track: TrackRecord, report: CaseReport, chips: Mapping[str, ChipRecord], album: Album, clock: Clock
+) -> FusedView | None:
+    record = next((each for each in report.fused if each.track == track.id), None)
+    if record is None:
+        return None
+    if record.reference not in chips:
+        raise IntegrityError(f"{record.path} cannot be shown: the case lacks its original {record.reference}")
+    chip = chips[record.reference]
+    where = f"the face of {shown(chip.track)} in frame {shown(chip.frame)}, {clock.text(chip.timestamp)}"
+    figure = album.comparison(chip, record, (f"Original pixels: {where}", f"Fused from several frames round {where}"))
+    return FusedView(record, figure, album.map(record.count_path, f"Frames behind each pixel of {record.path}"))
 
 
 def _shot(chip: ChipRecord, report: CaseReport, album: Album, clock: Clock) -> Shot:
@@ -101,7 +124,12 @@ def _shot(chip: ChipRecord, report: CaseReport, album: Album, clock: Clock) -> S
         for record in report.restored
         if record.chip == chip.id
     )
-    return Shot(chip, album.original(chip, original), figures)
+    maps = tuple(
+        album.map(record.invention_path, f"Detail of {record.path} that the original cannot hold")
+        for record, _ in figures
+        if record.invention_path
+    )
+    return Shot(chip, album.original(chip, original), figures, maps)
 
 
 def _gallery_pictures(report: CaseReport, album: Album) -> dict[str, Picture]:
@@ -126,7 +154,9 @@ def _made(record: RestoredRecord) -> str:
 def track_section(view: TrackView, clock: Clock, enhanced: bool, compared: bool) -> Section:
     """Return a track's section; `enhanced` and `compared` say whether those stages have run."""
     blocks: list[Block] = [Facts(_facts(view, clock), inline=True), *_vectors(view)]
+    blocks += _fused_blocks(view, clock)
     blocks += _comparisons(view, clock, enhanced)
+    blocks += _maps(view)
     blocks += _other_shots(view, clock)
     if view.shots:
         blocks.append(_quality(view, clock))
@@ -142,22 +172,13 @@ def _facts(view: TrackView, clock: Clock) -> tuple[Fact, ...]:
         Fact("Length", clock.span(track.first, track.last)),
         Fact("Detections", str(track.detections)),
         Fact("Best shots kept", str(len(track.best))),
+        *([Fact("Kept round the best", str(len(track.burst)))] if track.burst else []),
     )
 
 
 def _vectors(view: TrackView) -> Iterator[Block]:
-    rows = []
     if view.fused is not None:
-        rows.append(Fact("Fused from", _fusion(view.fused)))
-    if view.drift is not None:
-        rows.append(
-            Fact(
-                "Identity drift",
-                f"{view.drift:.4f} (distance between the face vectors of the original and of the restored picture)",
-            )
-        )
-    if rows:
-        yield Facts(tuple(rows))
+        yield Facts((Fact("Face vectors averaged", _fusion(view.fused)),))
 
 
 def _fusion(fused: EmbeddingRecord) -> str:
@@ -179,6 +200,44 @@ def _comparisons(view: TrackView, clock: Clock, enhanced: bool) -> Iterator[Bloc
     for shot in view.shots:
         for record, figure in shot.restored:
             yield _comparison(shot, record, figure, clock)
+
+
+def _fused_blocks(view: TrackView, clock: Clock) -> Iterator[Block]:
+    if view.picture is None or not view.shots:
+        return
+    record, figure = view.picture.record, view.picture.figure
+    reference = next((shot for shot in view.shots if shot.chip.id == record.reference), view.shots[0])
+    yield Comparison(
+        figure=figure,
+        caption=wording.COMPARISON_CAPTION,
+        original_caption=_original_caption(reference, figure, clock),
+        restored_label=wording.FUSED,
+        restored_caption=_fused_caption(record, figure),
+    )
+    rejected = [frame for frame in record.frames if frame.rejected]
+    if rejected:
+        reasons = "; ".join(f"{shown(frame.chip.rpartition('/')[2])}: {shown(frame.rejected)}" for frame in rejected)
+        yield Text(f"Frames that were left out of the fused picture: {reasons}.", "note")
+
+
+def _fused_caption(record: FusedRecord, figure: ComparisonFigure) -> str:
+    used = [frame for frame in record.frames if frame.weight > 0]
+    shares = ", ".join(f"{shown(frame.chip.rpartition('/')[2])} ({frame.weight:.3f})" for frame in used)
+    steps = ", then ".join(shown(step.name) for step in record.steps)
+    return (
+        f"{wording.FUSED_NOTE} {pixels(*record.content)} by {steps} of {plural(len(used), 'frame')} (weights): "
+        f"{shares}. "
+        f"On average {record.mean_count:.1f} frames stand behind a pixel; half of the pixels differ between frames by "
+        f"less than {record.median_deviation_levels:.1f} grey levels. SHA-256 {short(figure.restored.sha256)}"
+    )
+
+
+def _maps(view: TrackView) -> Iterator[Block]:
+    cards = [Card("Frames behind the fused picture", (view.picture.map,), ())] if view.picture else []
+    for shot in view.shots:
+        cards += [Card(f"Detail beyond the original, {shown(shot.chip.frame)}", (each,), ()) for each in shot.maps]
+    if cards:
+        yield Cards(wording.MAPS_CAPTION, tuple(cards))
 
 
 def _comparison(shot: Shot, record: RestoredRecord, figure: ComparisonFigure, clock: Clock) -> Comparison:
@@ -208,7 +267,8 @@ def _restored_caption(record: RestoredRecord, figure: ComparisonFigure) -> str:
         if record.downscale_psnr_db is None
         else f". Reduced again it agrees with what the model was given to {record.downscale_psnr_db:.1f} dB PSNR"
     )
-    return f"{by}{precision}{consistent}. SHA-256 {short(figure.restored.sha256)}"
+    drift = "" if record.identity_drift is None else f". The face vector moved by {record.identity_drift:.2f}"
+    return f"{by}{precision}{consistent}{drift}. SHA-256 {short(figure.restored.sha256)}"
 
 
 def _other_shots(view: TrackView, clock: Clock) -> Iterator[Block]:

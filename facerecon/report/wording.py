@@ -35,18 +35,25 @@ NOT_CALIBRATED = (
 HOW_TO_READ = (
     "Pictures marked ORIGINAL hold the pixels of the footage, unchanged; they are enlarged for viewing "
     "without interpolation, so every pixel is a square (some PDF viewers smooth them; the pixels in the "
-    "file are the same). Pictures marked RESTORED or ENHANCED were computed; they are aids for "
+    "file are the same). Pictures marked RESTORED, ENHANCED or FUSED were computed; they are aids for "
     "investigation, never stand without their original, and never decide a comparison."
 )
 
 ORIGINAL = "ORIGINAL"
 RESTORED = "RESTORED"
 ENHANCED = "ENHANCED"
+FUSED = "FUSED"
 RESTORED_NOTE = "Investigative aid, not original. A learned model may invent detail."
+FUSED_NOTE = "Computed from several recorded frames, no learned model. Investigative aid, not one recorded picture."
 ENHANCED_NOTE = "Classical filters, no learned model. Investigative aid, not original."
 COMPARISON_CAPTION = (
     "Both pictures are drawn at the same size. The strip below the right picture is part of its file "
     "and says that it is not original."
+)
+MAPS_CAPTION = (
+    "MAPS, not pictures. Frames behind each pixel of the fused picture: dark for one, yellow for all. Detail that "
+    "the original is too coarse to hold: black for none, yellow for 24 grey levels or more; what lies there may "
+    "be right or invented."
 )
 QUALITY_CAPTION = (
     "Quality of the best shots, measured on original pixels. Bars: inter-eye distance to 40 px and "

@@ -27,6 +27,8 @@ from facerecon.records import (
     EmbeddingRecord,
     FaceQuality,
     FrameRecord,
+    FusedFrame,
+    FusedRecord,
     GalleryRecord,
     Measurement,
     RestoredRecord,
@@ -101,6 +103,7 @@ class Builder:
         self.files: dict[str, bytes] = {}
         self.chips: list[ChipRecord] = []
         self.restored: list[RestoredRecord] = []
+        self.fused: list[FusedRecord] = []
         self.tracks: list[TrackRecord] = []
         self.detections: list[DetectionRecord] = []
         self.candidates: list[Candidate] = []
@@ -195,9 +198,53 @@ class Builder:
                 learned=learned,
                 tile_plan="1 tile",
                 downscale_psnr_db=22.4 if learned else None,
+                beyond_rms_levels=3.1 if learned else None,
+                invention_path=self._map(path.replace(".png", ".invented.png"), large) if learned else None,
+                identity_drift=0.2 if learned else None,
                 warnings=("reduced to its input's size it differs from the input: PSNR 22.4 dB, limit 24 dB",)
                 if learned
                 else (),
+            )
+        )
+
+    def _map(self, path: str, like: RGB) -> str:
+        ramp = np.broadcast_to(np.linspace(0, 255, like.shape[1], dtype=np.uint8)[None, :, None], like.shape)
+        self.files[path] = encode_png(np.ascontiguousarray(ramp), {"Title": "MAP"})
+        return path
+
+    def fuse(self, track: str) -> None:
+        """Add a fused picture of a track: its best shot enlarged, from its best shots; the last one was rejected."""
+        chips = [chip for chip in self.chips if chip.track == track]
+        small = Image.open(io.BytesIO(self.files[chips[0].path]))
+        large = np.asarray(small.resize((small.width * 4, small.height * 4), Image.Resampling.LANCZOS))
+        path = f"faces/{track}/fused.png"
+        self.files[path] = encode_png(with_label(large, "FUSED: not one recorded picture"), {"Title": "FUSED"})
+        count_path = self._map(f"faces/{track}/fused-count.png", large)
+        kept = len(chips) - 1
+        self.fused.append(
+            FusedRecord(
+                id=f"{track}/fused",
+                track=track,
+                reference=chips[0].id,
+                reference_path=chips[0].path,
+                path=path,
+                file_sha256=sha256_bytes(self.files[path]),
+                content=(large.shape[1], large.shape[0]),
+                scale=4,
+                frames=tuple(
+                    FusedFrame(
+                        chip=chip.id,
+                        weight=round(1 / kept, 6) if index < kept else 0.0,
+                        correlation=0.97 if index < kept else 0.41,
+                        rejected="" if index < kept else "correlation 0.41 with the reference, 0.8 needed",
+                    )
+                    for index, chip in enumerate(chips)
+                ),
+                steps=(steps(False)[0].model_copy(update={"name": "fuse", "learned": False}),),
+                count_path=count_path,
+                count_sha256=sha256_bytes(self.files[count_path]),
+                mean_count=1.9,
+                median_deviation_levels=4.2,
             )
         )
 
@@ -268,6 +315,7 @@ class Builder:
             tracks=tuple(self.tracks),
             chips=tuple(self.chips),
             restored=tuple(self.restored),
+            fused=tuple(self.fused),
             candidates=tuple(self.candidates),
             gallery=tuple(self.gallery),
             skipped=SKIPPED,
@@ -513,6 +561,7 @@ def full_case() -> CaseReport:
     build.add_gallery("Eileen Collins", "collins/portrait.jpg")
     build.add_gallery("Mirror Person", "mirror.jpg", mirrored=True)
     build.add_gallery(CYRILLIC, "petrova.jpg", refused="2 faces found, 1 needed")
+    build.fuse(one)
     build.compare(one, "fused", [0.6134, 0.4021])
     build.compare(one, "original", [0.5811, 0.3321])
     build.compare(one, "restored", [0.4471, 0.4012])

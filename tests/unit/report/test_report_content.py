@@ -101,9 +101,9 @@ def test_figures_and_tables_are_numbered_through() -> None:
 def test_every_restored_picture_stands_beside_its_original() -> None:
     made = document(example.full_case())
     figures = blocks(made, Comparison)
-    assert len(figures) == len(example.full_case().restored)
+    assert len(figures) == len(example.full_case().restored) + len(example.full_case().fused)
     labels = [figure.restored_label for figure in figures]
-    assert labels == ["RESTORED", "ENHANCED"]
+    assert labels == ["FUSED", "RESTORED", "ENHANCED"]
     shown_restored = [picture for picture in made.pictures if picture.kind == "restored"]
     assert {picture.path for picture in shown_restored} == {figure.figure.restored.path for figure in figures}
 
@@ -233,7 +233,9 @@ def test_a_likelihood_ratio_needs_a_named_calibration(ratio: float | None, calib
 def test_fused_frames_and_drift_are_told() -> None:
     text = words(document(example.full_case()))
     assert "3 original frames: f000063 (weight 0.333), f000082 (weight 0.333), f000100 (weight 0.333)" in text
-    assert "0.2000 (distance between the face vectors" in text
+    assert "The face vector moved by 0.20" in text
+    assert "Frames that were left out of the fused picture: f000100: correlation 0.41 with the reference" in text
+    assert "2 frames (weights): f000063 (0.500), f000082 (0.500)" in text
 
 
 def test_measurements_are_shown_with_their_mean_only_when_there_are_any() -> None:

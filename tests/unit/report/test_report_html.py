@@ -83,7 +83,7 @@ def test_pictures_are_embedded_unchanged_and_described(case) -> None:
 def test_comparison_columns_are_in_the_ratio_of_the_pictures() -> None:
     page = Page(render_html(example.full_case()))
     styles = [attributes["style"] or "" for attributes in page.all("div") if attributes.get("class") == "pair"]
-    assert len(styles) == 2
+    assert len(styles) == 3
     for style in styles:
         left, right = re.findall(r"minmax\(0, ([\d.]+)fr\)", style)
         assert float(left) == float(right)

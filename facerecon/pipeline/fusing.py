@@ -1,0 +1,130 @@
+"""The fused picture of a track: which shots go in, what comes out, and the record of every frame and weight (R29)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from facerecon import __version__
+from facerecon.case import StageRun
+from facerecon.fusion import Fused, fuse
+from facerecon.hashing import sha256_array
+from facerecon.pictures import encode_png, with_label
+from facerecon.pipeline.accounts import Stopwatch
+from facerecon.pipeline.steps import Progress, run_steps
+from facerecon.profiles import Enhance
+from facerecon.profiles.steps import TONE_KINDS
+from facerecon.records import RGB, ChipRecord, FaceChip, FusedFrame, FusedRecord, StepRecord, TrackRecord
+
+DESCRIPTION = (
+    "Averages several frames of one face, registered to a fraction of a pixel, on a finer grid; pixels that disagree "
+    "count less; then sharpens until the result, seen again through the camera, reproduces the recorded frames."
+)
+REFERENCE = (
+    "Evangelidis, Psarakis, IEEE TPAMI 30(10), 2008 (registration); Irani, Peleg, CVGIP 53(3), 1991, and Farsiu, "
+    "Robinson, Elad, Milanfar, IEEE TIP 13(10), 2004 (robust multi-frame super-resolution)"
+)
+
+
+def fuse_track(
+    run: StageRun, track: TrackRecord, chips: Sequence[FaceChip], settings: Enhance, watch: Stopwatch
+) -> FusedRecord | str:
+    """Fuse a track's shots, the reference first, and write the picture and its map; or say why that cannot be done."""
+    with watch.measure("fuse"):
+        fused = fuse(
+            [chip.view for chip in chips],
+            [max(chip.quality.score, 0.01) for chip in chips],
+            scale=settings.fuse.scale,
+            min_correlation=settings.fuse.min_correlation,
+            sharpen_iterations=settings.fuse.sharpen_iterations,
+        )
+    used = sum(weight > 0 for weight in fused.weights)
+    if used < settings.fuse.min_frames:
+        return f"{used} of {len(chips)} shots fit together, {settings.fuse.min_frames} needed"
+    toned = _toned(fused, chips[0], settings, watch)
+    return _write(run, track, chips, fused, toned, settings)
+
+
+def _toned(fused: Fused, reference: FaceChip, settings: Enhance, watch: Stopwatch) -> Progress:
+    """Put the profile's tone steps on the fused picture, so that a dark face can be seen; noise steps have no place."""
+    steps = tuple(step for step in settings.steps if step.kind in TONE_KINDS)
+    face = Progress(fused.pixels, reference.view.landmarks, steps)
+    run_steps([face], steps, {}, watch)
+    return face
+
+
+def _write(
+    run: StageRun,
+    track: TrackRecord,
+    chips: Sequence[FaceChip],
+    fused: Fused,
+    toned: Progress,
+    settings: Enhance,
+) -> FusedRecord:
+    used = sum(weight > 0 for weight in fused.weights)
+    title = (
+        f"FUSED from {used} frames of {track.id}: not one recorded picture. No learned model. "
+        f"{chips[0].id}, x{fused.scale}"
+    )
+    text = {
+        "Title": title,
+        "Software": f"facerecon {__version__}",
+        "Source SHA-256": run.case.info.source.sha256,
+        "Frames": ", ".join(f"{chip.frame_id} {weight:.4f}" for chip, weight in zip(chips, fused.weights, strict=True)),
+    }
+    path, count_path = (f"faces/{track.id}/{name}{run.suffix}.png" for name in ("fused", "fused-count"))
+    height, width = toned.pixels.shape[:2]
+    return FusedRecord(
+        id=f"{track.id}/fused{run.suffix}",
+        track=track.id,
+        reference=chips[0].id,
+        reference_path=f"faces/{chips[0].track}/{chips[0].frame_id}.original.png",
+        path=path,
+        file_sha256=run.write(path, encode_png(with_label(toned.pixels, title), text)),
+        content=(width, height),
+        scale=fused.scale,
+        frames=tuple(_frames(chips, fused)),
+        steps=(_step(chips, fused, settings), *toned.records),
+        count_path=count_path,
+        count_sha256=run.write(
+            count_path, encode_png(count_map(fused), text | {"Title": f"MAP: frames behind each pixel of {path}"})
+        ),
+        mean_count=round(float(fused.count.mean()), 3),
+        median_deviation_levels=round(float(np.median(fused.deviation)), 3),
+    )
+
+
+def _frames(chips: Sequence[FaceChip], fused: Fused) -> list[FusedFrame]:
+    return [
+        FusedFrame(chip=chip.id, weight=round(weight, 6), correlation=round(fit.correlation, 4), rejected=fit.problem)
+        for chip, weight, fit in zip(chips, fused.weights, fused.registrations, strict=True)
+    ]
+
+
+def _step(chips: Sequence[FaceChip], fused: Fused, settings: Enhance) -> StepRecord:
+    return StepRecord(
+        name="fuse",
+        description=DESCRIPTION,
+        reference=REFERENCE,
+        parameters=settings.fuse.model_dump(mode="json", exclude={"enabled"}),
+        learned=False,
+        input_sha256=sha256_array(np.concatenate([chip.pixels.ravel() for chip in chips])),
+        output_sha256=sha256_array(fused.pixels),
+    )
+
+
+def count_map(fused: Fused) -> RGB:
+    """Return the effective number of frames behind each pixel as colours: dark for one, bright for all that went in."""
+    most = max(2, len(fused.weights))
+    levels = np.clip((fused.count - 1) * (255 / (most - 1)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def shots_for(track: TrackRecord, chips: dict[str, ChipRecord]) -> list[ChipRecord]:
+    """Return the shots to fuse, the best one first, then its burst and the other best shots in order of time."""
+    first, *others = track.best
+    names = dict.fromkeys((*track.burst, *others))
+    rest = sorted((chips[name] for name in names if name != first), key=lambda chip: chip.timestamp.seconds)
+    return [chips[first], *rest]

@@ -1,0 +1,53 @@
+"""What a learned picture may have made up: how well it agrees with its input, and where it holds more than that (R17).
+
+Owns the two measures and the map. They bound what was changed; they cannot tell a right guess from a wrong one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facerecon.filters.scaling import enlarge, reduce_by
+from facerecon.records import RGB
+
+FULL_SCALE_LEVELS = 24.0
+"""The map's brightest colour: root-mean-square detail of this many grey levels or more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Invention:
+    """A learned picture against the picture that the model was given.
+
+    `downscale_psnr_db`: the picture, reduced to the input's size, against the input. `beyond_rms_levels`: root mean
+    square of the detail that the input's pixels are too coarse to have recorded. `map` shows where, same size.
+    """
+
+    downscale_psnr_db: float
+    beyond_rms_levels: float
+    map: RGB
+
+
+def measure_invention(restored: RGB, given: RGB, scale: int) -> Invention:
+    """Compare a learned picture with what the model was given.
+
+    A restoration that keeps to the evidence reproduces its input when a coarser sensor looks at it. What lies above
+    the input's band limit (restored minus its own reduction, enlarged again) cannot be checked against it at all.
+    """
+    reduced = reduce_by(restored, scale)
+    beyond = restored.astype(np.float32) - enlarge(reduced, scale, "bicubic")
+    energy = np.square(beyond).mean(axis=2)
+    local = np.sqrt(cv2.GaussianBlur(energy, (0, 0), float(max(scale, 2))))
+    levels = np.clip(local * (255 / FULL_SCALE_LEVELS), 0, 255).astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return Invention(
+        downscale_psnr_db(reduced, given), round(float(np.sqrt(energy.mean())), 3), np.asarray(colours, np.uint8)
+    )
+
+
+def downscale_psnr_db(reduced: RGB, given: RGB) -> float:
+    """Return the agreement of a reduced picture with what the model was given, in dB, at most 88.13."""
+    error = float(((reduced.astype(np.float64) - given) ** 2).mean())
+    return round(float(10 * np.log10(255**2 / max(error, 1e-4))), 2)

@@ -1,0 +1,144 @@
+"""A profile's steps on pictures: which function each kind is, what it did, and the record of it (R10).
+
+Pictures go through in batches, so that a learned step sees several faces at once; a face whose step fails is left with
+its error and never goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from facerecon.filters.balance import white_balance
+from facerecon.filters.blocks import deblock
+from facerecon.filters.catalogue import DESCRIPTIONS
+from facerecon.filters.deconvolution import deconvolve_defocus, deconvolve_motion
+from facerecon.filters.denoise import non_local_means, wavelet
+from facerecon.filters.illumination import lime
+from facerecon.filters.outcome import Filtered
+from facerecon.filters.scaling import enlarge
+from facerecon.filters.tone import auto_exposure, clahe, exposure, gamma
+from facerecon.hashing import sha256_array
+from facerecon.pipeline.accounts import Stopwatch
+from facerecon.profiles import ClassicalStep, ResizeStep, RestoreStep, Step
+from facerecon.records import RGB, FaceView, Landmarks5, ModelStamp, StepRecord, shift_landmarks
+from facerecon.stages import RestorationFailure, Restorer
+
+Filter = Callable[..., RGB | Filtered]
+
+
+def _exposure(pixels: RGB, stops: float | str, target_levels: float, max_stops: float) -> RGB | Filtered:
+    if isinstance(stops, str):
+        return auto_exposure(pixels, target_levels=target_levels, max_stops=max_stops)
+    return exposure(pixels, stops=stops)
+
+
+FILTERS: Mapping[str, Filter] = {
+    "gamma": gamma,
+    "lime": lime,
+    "clahe": clahe,
+    "exposure": _exposure,
+    "white-balance": white_balance,
+    "nlmeans": non_local_means,
+    "wavelet": wavelet,
+    "deblock": deblock,
+    "deblur-motion": deconvolve_motion,
+    "deblur-defocus": deconvolve_defocus,
+    "resize": enlarge,
+}
+_LEARNED = "Enlarges with a trained neural network. It may add detail that was not recorded."
+
+
+@dataclass(eq=False)
+class Progress:
+    """One face on its way through the steps. `failure` is set when a step failed; its pixels are then of no use."""
+
+    pixels: RGB
+    landmarks: Landmarks5
+    steps: tuple[Step, ...]
+    scale: int = 1
+    records: list[StepRecord] = field(default_factory=list)
+    pictures: list[RGB] = field(default_factory=list)
+    given: RGB | None = None
+    factor: int = 1
+    stamp: ModelStamp | None = None
+    tile_plan: str = ""
+    failure: str = ""
+
+    @property
+    def view(self) -> FaceView:
+        """The picture as it is now, with the landmarks in it."""
+        return FaceView(self.pixels, shift_landmarks(self.landmarks, 0, 0, self.scale))
+
+    def advance(self, record: StepRecord, pixels: RGB, factor: int) -> None:
+        """Take a step's picture."""
+        self.records.append(record)
+        self.pictures.append(pixels)
+        self.pixels, self.scale = pixels, self.scale * factor
+
+
+def run_steps(
+    faces: Sequence[Progress], steps: Sequence[Step], restorers: Mapping[str, Restorer], watch: Stopwatch
+) -> None:
+    """Put several faces through a profile's steps, in order; each takes those that are among its own."""
+    for step in steps:
+        active = [face for face in faces if step in face.steps and not face.failure]
+        if not active:
+            continue
+        with watch.measure(step.kind):
+            if isinstance(step, RestoreStep):
+                _restore(active, step, restorers[step.model])
+            else:
+                for face in active:
+                    _filter(face, step)
+
+
+def _filter(face: Progress, step: ClassicalStep) -> None:
+    outcome = classical(face.pixels, step)
+    scale = step.scale if isinstance(step, ResizeStep) else 1
+    record = _record(step_text(step, None), face.pixels, outcome.pixels, outcome.applied, outcome.note)
+    face.advance(record, outcome.pixels, scale)
+
+
+def classical(pixels: RGB, step: ClassicalStep) -> Filtered:
+    """Apply one classical step."""
+    found = FILTERS[step.kind](pixels, **_arguments(step))
+    return found if isinstance(found, Filtered) else Filtered(found, True, "applied")
+
+
+def _arguments(step: ClassicalStep) -> dict[str, Any]:
+    arguments = step.model_dump(exclude={"kind"})
+    return {"exponent": arguments["gamma"]} if step.kind == "gamma" else arguments
+
+
+def _restore(faces: Sequence[Progress], step: RestoreStep, restorer: Restorer) -> None:
+    results = restorer.restore([face.view for face in faces])
+    for face, result in zip(faces, results, strict=True):
+        if isinstance(result, RestorationFailure):
+            face.failure = result.reason
+            continue
+        face.stamp = restorer.stamp.model_copy(update={"precision": result.precision})
+        face.given, face.factor, face.tile_plan = face.pixels, restorer.scale, result.tile_plan
+        face.advance(_record(step_text(step, restorer), face.pixels, result.pixels), result.pixels, restorer.scale)
+
+
+def step_text(step: Step, restorer: Restorer | None) -> dict[str, Any]:
+    """Return what the record and the report say of a step: name, plain description, reference, parameters, learned."""
+    if restorer is not None:
+        name, description, reference = f"{step.kind} ({restorer.stamp.id})", _LEARNED, restorer.stamp.reference
+    else:
+        text = DESCRIPTIONS[step.kind]
+        name, description, reference = step.kind, text.description, text.reference
+    return {
+        "name": name,
+        "description": description,
+        "reference": reference,
+        "parameters": step.model_dump(mode="json", exclude={"kind"}),
+        "learned": restorer is not None,
+    }
+
+
+def _record(text: dict[str, Any], before: RGB, after: RGB, applied: bool = True, note: str = "") -> StepRecord:
+    digests = {"input_sha256": sha256_array(before), "output_sha256": sha256_array(after)}
+    return StepRecord.model_validate({**text, **digests, "applied": applied, "note": note})

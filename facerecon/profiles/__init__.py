@@ -1,0 +1,32 @@
+"""Processing profiles: a readable YAML file that decides everything a run does.
+
+Never runs anything: a profile is data. Unknown keys and values out of range are errors that name the key.
+"""
+
+from facerecon.profiles.loading import load_profile, shipped_profiles, validate
+from facerecon.profiles.schema import Enhance, Fuse, Output, Profile
+from facerecon.profiles.sections import Detect, Extract, Motion, Recognize, Sample, Shots, Track
+from facerecon.profiles.steps import ENLARGING_KINDS, LEARNED_KINDS, ClassicalStep, ResizeStep, RestoreStep, Step
+
+__all__ = [
+    "ENLARGING_KINDS",
+    "LEARNED_KINDS",
+    "ClassicalStep",
+    "Detect",
+    "Enhance",
+    "Extract",
+    "Fuse",
+    "Motion",
+    "Output",
+    "Profile",
+    "Recognize",
+    "ResizeStep",
+    "RestoreStep",
+    "Sample",
+    "Shots",
+    "Step",
+    "Track",
+    "load_profile",
+    "shipped_profiles",
+    "validate",
+]

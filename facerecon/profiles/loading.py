@@ -1,0 +1,105 @@
+"""Profiles from files: by name or path, with `key=value` overrides. A wrong key is an error that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from facerecon.errors import ProfileError
+from facerecon.profiles.schema import Profile
+from facerecon.profiles.steps import KINDS
+from facerecon.resources import data_folder
+
+
+def shipped_profiles() -> dict[str, Path]:
+    """Return the profiles that come with the tool, by name."""
+    return {path.stem: path for path in sorted(data_folder("profiles").glob("*.yaml"))}
+
+
+def load_profile(name_or_path: str, overrides: tuple[str, ...] = ()) -> Profile:
+    """Load a shipped profile by name or any profile by path, apply `key=value` overrides, validate.
+
+    Raises:
+        ProfileError: no such profile, not YAML, or a key is unknown or out of range (named).
+    """
+    path = _find(name_or_path)
+    data = _parse(path)
+    for override in overrides:
+        _apply(data, override)
+    return validate(data, path.name)
+
+
+def validate(data: Any, where: str) -> Profile:
+    """Turn plain data into a profile.
+
+    Raises:
+        ProfileError: a key is unknown, missing or out of range; the first is named, with how many more there are.
+    """
+    try:
+        return Profile.model_validate(data)
+    except ValidationError as error:
+        raise ProfileError(f"profile {where}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors()
+    first = problems[0]
+    key = ".".join(str(part) for part in first["loc"] if part not in KINDS) or "(whole profile)"
+    message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{key}: {message}{more}"
+
+
+def _find(name_or_path: str) -> Path:
+    shipped = shipped_profiles()
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise ProfileError(f"no profile '{name_or_path}'; there are {', '.join(shipped)}, or give a YAML file's path")
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ProfileError(f"profile {path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ProfileError(f"profile {path}: must be a mapping of sections")
+    return data
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ProfileError(f"--set {override}: write it as key=value, for example detect.min_score=0.7")
+    target: Any = data
+    *parents, last = key.split(".")
+    for part in parents:
+        target = _descend(target, part, override)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ProfileError(f"--set {override}: '{text}' is not a YAML value") from None
+    _assign(target, last, value, override)
+
+
+def _descend(target: Any, part: str, override: str) -> Any:
+    if isinstance(target, list) and part.isdigit() and int(part) < len(target):
+        return target[int(part)]
+    if isinstance(target, dict):
+        return target.setdefault(part, {})
+    raise ProfileError(f"--set {override}: '{part}' is not a section")
+
+
+def _assign(target: Any, last: str, value: Any, override: str) -> None:
+    if isinstance(target, list) and last.isdigit() and int(last) < len(target):
+        target[int(last)] = value
+    elif isinstance(target, dict):
+        target[last] = value
+    else:
+        raise ProfileError(f"--set {override}: '{last}' is not a key here")

@@ -1,0 +1,100 @@
+"""The sections of a profile: what each stage is told. Owns keys, defaults, units and ranges; runs nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """Base of all profile sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Sample(Section):
+    """Which frames are looked at: all, keyframes, every N-th, or X per second of presentation time."""
+
+    mode: Literal["all", "keyframes", "every", "fps"] = "all"
+    value: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"mode": data}
+        if isinstance(data, dict) and len(data) == 1 and set(data) <= {"every", "fps"}:
+            return {"mode": next(iter(data)), "value": next(iter(data.values()))}
+        return data
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> Sample:
+        if self.mode in ("every", "fps") and self.value is None:
+            raise ValueError(f"'{self.mode}' needs a number, for example {self.mode}: 5")
+        if self.mode == "every" and self.value is not None and self.value != int(self.value):
+            raise ValueError("'every' needs a whole number of frames")
+        if self.mode in ("all", "keyframes") and self.value is not None:
+            raise ValueError(f"'{self.mode}' takes no number")
+        return self
+
+
+class Motion(Section):
+    """Motion gating: a frame in which no block moved since the last analysed one is skipped, and counted."""
+
+    enabled: bool = True
+    block_px: Annotated[int, Field(ge=4, le=128)] = 16
+    threshold_levels: Annotated[float, Field(gt=0, le=255)] = 6.0
+    refresh_s: Annotated[float, Field(gt=0)] = 2.0
+
+
+class Extract(Section):
+    """Decoding and sampling."""
+
+    sample: Sample = Sample()
+    motion: Motion = Motion()
+    max_failed_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
+
+
+class Detect(Section):
+    """Face detection."""
+
+    model: str = "retinaface-mobile0.25"
+    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    nms_iou: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    batch: Annotated[int, Field(ge=1, le=256)] = 8
+    upscale: Annotated[int, Field(ge=1, le=4)] = 1
+    brighten_gamma: Annotated[float, Field(ge=1, le=4)] = 1.0
+
+
+class Track(Section):
+    """Linking detections of one person over time. Weak detections (continue_score) may continue, not start a track."""
+
+    continue_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    min_detections: Annotated[int, Field(ge=1)] = 3
+    max_gap_s: Annotated[float, Field(gt=0)] = 1.0
+    min_iou: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
+class Shots(Section):
+    """Which pictures of a track are kept: the best ones, and for fusion the frames round the very best."""
+
+    best: Annotated[int, Field(ge=1, le=64)] = 5
+    burst: Annotated[int, Field(ge=0, le=32)] = 8
+    min_spacing_s: Annotated[float, Field(ge=0)] = 0.3
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.35
+    min_inter_eye_px: Annotated[float, Field(ge=2)] = 6.0
+
+
+class Recognize(Section):
+    """Comparison with a gallery. `threshold` is an operating point, not a strength of evidence."""
+
+    model: str = "dlib-resnet"
+    threshold: Annotated[float, Field(ge=-1, le=1)] = 0.4
+    top: Annotated[int, Field(ge=1, le=1000)] = 5
+    min_inter_eye_px: Annotated[float, Field(ge=2)] = 8.0
+    min_quality: Annotated[float, Field(ge=0, le=1)] = 0.35
+    compare_restored: bool = True
+    gallery_min_inter_eye_px: Annotated[float, Field(ge=2)] = 20.0
+    gallery_min_quality: Annotated[float, Field(ge=0, le=1)] = 0.25
+    gallery_min_score: Annotated[float, Field(gt=0, lt=1)] = 0.9
