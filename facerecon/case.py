@@ -23,12 +23,13 @@ from pydantic import ValidationError
 
 from facerecon import __version__
 from facerecon.errors import FacereconError, IntegrityError, Interrupted, ResourceError, UsageError
-from facerecon.hashing import canonical_json, sha256_bytes
+from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
 from facerecon.ledger import Ledger, LedgerEntry
 from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, read_bytes, verify
 from facerecon.profiles import Profile
 from facerecon.records import CaseInfo, Record
 
+_WRITTEN_EARLY = ("extra file faces/", "extra file frames/", "extra file video/")
 STAGES = ("extract", "enhance", "recognize", "report")
 R = TypeVar("R", bound=Record)
 
@@ -169,6 +170,25 @@ class Case:
         self._files[relative] = FileEntry(sha256=digest, size_bytes=len(data))
         return digest
 
+    def adopt(self, relative: str, finished: Path) -> str:
+        """Take a finished file of the same file system into the case, by moving it, and return its SHA-256.
+
+        Raises:
+            IntegrityError: a file with other bytes is there.
+            ResourceError: it cannot be moved.
+        """
+        path, digest, size = self.root / relative, sha256_file(finished), finished.stat().st_size
+        with _writing(path):
+            if path.exists():
+                if sha256_file(path) != digest:
+                    raise IntegrityError(f"{path} exists with other content; nothing was overwritten")
+                finished.unlink()
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(finished, path)  # noqa: PTH105
+        self._files[relative] = FileEntry(sha256=digest, size_bytes=size)
+        return digest
+
     def note(
         self,
         action: str,
@@ -223,6 +243,12 @@ class StageRun:
     def write(self, relative: str, data: bytes) -> str:
         """Write a file of this run; see `Case.write`."""
         digest = self.case.write(relative, data)
+        self.outputs[relative] = digest
+        return digest
+
+    def adopt(self, relative: str, finished: Path) -> str:
+        """Take a finished file into the case; see `Case.adopt`."""
+        digest = self.case.adopt(relative, finished)
         self.outputs[relative] = digest
         return digest
 
@@ -281,7 +307,7 @@ def _recovered(root: Path) -> tuple[Ledger, Manifest]:
     except CaseProblemsError as error:
         manifest = Manifest.parse(read_bytes(root / "manifest.json"))
         killed = manifest.state.endswith(".started")
-        if not killed or not all(problem.startswith("extra file faces/") for problem in error.problems):
+        if not killed or not all(problem.startswith(_WRITTEN_EARLY) for problem in error.problems):
             raise
     return Ledger.read(root / "ledger.jsonl"), manifest
 

@@ -27,6 +27,7 @@ VERBS = {
     "extract": "Looking at frames",
     "enroll": "Enrolling the gallery",
     "enhance": "Enhancing best shots",
+    "render": "Rendering whole frames",
     "recognize": "Comparing tracks",
     "report": "Writing the report",
     "fetch": "Fetching weights",

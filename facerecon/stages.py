@@ -78,6 +78,39 @@ class Restorer(Protocol):
         """
         ...
 
+    def restore_onto(self, canvas: RGB, faces: Sequence[FaceView], scale: int) -> tuple[RGB, list[RestorationOutcome]]:
+        """Return a frame enlarged by `scale` (`canvas`, which is not changed) with its faces restored in it.
+
+        The faces' pixels are the frame's, before it was enlarged, and their landmarks lie in it. Outside the faces'
+        masks the pixels are the canvas's, exactly (R16).
+
+        Raises:
+            ResourceError: out of memory with a batch of one.
+        """
+        ...
+
+
+class Upscaler(Protocol):
+    """Enlarges whole pictures. Learned; its output is an investigative aid."""
+
+    @property
+    def stamp(self) -> ModelStamp:
+        """Which model runs, and how."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size."""
+        ...
+
+    def enlarge(self, pictures: Sequence[RGB]) -> list[RestorationOutcome]:
+        """Return one outcome per picture, in order.
+
+        Raises:
+            ResourceError: out of memory at the smallest batch and tile.
+        """
+        ...
+
 
 class Recognizer(Protocol):
     """Turns a face into a vector."""

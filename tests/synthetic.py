@@ -83,6 +83,7 @@ class Video:
     rotation: int = 0
     colorspace: int | None = None
     color_range: int | None = None
+    sample_aspect_ratio: Fraction | None = None
     picture: Callable[[int, int, int], Pixels] = numbered
 
 
@@ -113,6 +114,8 @@ def _add_stream(container: Any, spec: Video, base: Fraction) -> Any:
         stream.codec_context.colorspace = spec.colorspace
     if spec.color_range is not None:
         stream.codec_context.color_range = spec.color_range
+    if spec.sample_aspect_ratio is not None:
+        stream.codec_context.sample_aspect_ratio = spec.sample_aspect_ratio
     if spec.rotation:
         stream.set_display_rotation(spec.rotation)
     return stream
@@ -122,9 +125,59 @@ def _frame(spec: Video, number: int) -> Any:
     rgb = av.VideoFrame.from_ndarray(spec.picture(number, *spec.size), format="rgb24")
     if spec.pixel_format == "rgb24":
         return rgb
-    frame = rgb.reformat(format=spec.pixel_format, dst_colorspace=spec.colorspace, dst_color_range=spec.color_range)
+    frame = rgb.reformat(
+        format=spec.pixel_format, dst_colorspace=spec.colorspace, dst_color_range=spec.color_range, threads=1
+    )
     frame.pict_type = 0
     return frame
+
+
+def passing(time: int, width: int, height: int) -> Pixels:
+    """Return a smooth scene in which a block of upright bars moves 3 px to the right per unit of time."""
+    pixels, side = _texture(width, height), height // 2
+    left = 8 + 3 * time % (width - side - 8)
+    bars = np.where(np.arange(side) // 6 % 2, DARK, BRIGHT).astype(np.uint8)
+    pixels[height // 4 : height // 4 + side, left : left + side] = bars[None, :, None]
+    return pixels
+
+
+def woven(number: int, width: int, height: int, top_first: bool = True) -> Pixels:
+    """Return an interlaced frame of `passing`: its first field is from time 2 * number, its second from one later."""
+    pixels, second = passing(2 * number, width, height), int(top_first)
+    pixels[second::2] = passing(2 * number + 1, width, height)[second::2]
+    return pixels
+
+
+def write_with_sound(path: Path, video: Path, codec: str = "aac", packets: int = 30, rate: int = 44100) -> Path:
+    """Copy a video beside a new audio stream of `packets` times 1,024 samples."""
+    with av.open(str(video)) as source, av.open(str(path), "w") as container:
+        pictures = container.add_stream_from_template(source.streams.video[0])
+        sound = container.add_stream(codec, rate=rate)
+        sound.layout = "mono"
+        container.start_encoding()
+        coded = [packet for packet in source.demux(video=0) if packet.size]
+        for packet in coded:
+            packet.stream = pictures
+        coded += _coded_sound(sound, packets, rate)
+        for packet in sorted(coded, key=lambda each: each.dts * each.time_base):
+            container.mux_one(packet)
+    return path
+
+
+def _coded_sound(stream: Any, packets: int, rate: int) -> list[Any]:
+    coded = []
+    for number in range(packets):
+        wave = np.sin(np.arange(1024) * (0.02 + 0.001 * number)) * 8000
+        frame = av.AudioFrame.from_ndarray(wave.astype(np.int16)[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, number * 1024, Fraction(1, rate)
+        coded += stream.encode(frame)
+    return [*coded, *stream.encode(None)]
+
+
+def audio_packets(path: Path) -> list[tuple[Fraction, bytes]]:
+    """Return time in seconds and content of each packet of the first audio stream."""
+    with av.open(str(path)) as container:
+        return [(packet.pts * packet.time_base, bytes(packet)) for packet in container.demux(audio=0) if packet.size]
 
 
 def vfr_pts(frames: int, seed: int = 3) -> list[int]:
@@ -179,9 +232,9 @@ def truncated(source: Path, target: Path, size: int) -> Path:
     return target
 
 
-def read(path: Path, sample: Sample | None = None) -> tuple[list[Frame], list[Skipped]]:
-    """Open a source and return its frames and its omissions."""
-    items = list(open_source(path).frames(sample or Sample()))
+def read(path: Path, sample: Sample | None = None, **options: Any) -> tuple[list[Frame], list[Skipped]]:
+    """Open a source, with `options` for `open_source`, and return its frames and its omissions."""
+    items = list(open_source(path, **options).frames(sample or Sample()))
     return [each for each in items if isinstance(each, Frame)], [each for each in items if isinstance(each, Skipped)]
 
 

@@ -6,7 +6,7 @@ What is heavy to import is imported where it is used, so that `--help` and `veri
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from facerecon.case import Case
 from facerecon.commands.workbench import Workbench, is_case, software
@@ -34,6 +34,20 @@ def run_enhance(bench: Workbench, case: Case) -> None:
     # The face vector judges learned pictures only.
     recognizer = bench.recognizer if bench.restorers else None
     enhance(case, bench.restorers, recognizer, bench.context)
+
+
+def run_render(bench: Workbench, case: Case, kind: Literal["frame", "video"], limit: int | None) -> None:
+    """Render whole frames or a video of the case's source, which must still be where and what it was.
+
+    Raises:
+        EvidenceError: the source is not there any more.
+        IntegrityError: it is not the same file.
+    """
+    from facerecon.pipeline.rendering import Tools, render
+
+    source = bench.source_of(case)
+    faces = next(iter(bench.restorers.values()), None) if bench.profile.output.faces else None
+    render(case, source, kind, Tools(bench.detector, bench.upscaler(kind), faces), limit, bench.context)
 
 
 def run_enroll(bench: Workbench, gallery: Path) -> Gallery:

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from facerecon import __version__
 from facerecon.case import Case
 from facerecon.console import Console
-from facerecon.errors import UsageError
-from facerecon.profiles import Profile, RestoreStep, load_profile
+from facerecon.errors import IntegrityError, UsageError
+from facerecon.profiles import INTERPOLATIONS, Profile, RestoreStep, load_profile
 from facerecon.records import CaseInfo
-from facerecon.stages import Detector, Recognizer, Restorer
+from facerecon.stages import Detector, Recognizer, Restorer, Upscaler
 
 if TYPE_CHECKING:
+    from facerecon.filters.scaling import Method
     from facerecon.pipeline.accounts import Context
     from facerecon.video import Source
 
@@ -86,6 +87,23 @@ class Workbench:
             profile_sha256=profile.digest,
         )
         return Case.create(root, info, profile, source.probe), source
+
+    def source_of(self, case: Case) -> Source:
+        """Open a case's source again.
+
+        Raises:
+            EvidenceError: it is not where it was.
+            IntegrityError: it is not the file that it was.
+        """
+        from facerecon.video import open_source
+
+        source = open_source(Path(case.info.source.path))
+        if source.record.sha256 != case.info.source.sha256:
+            raise IntegrityError(
+                f"source {case.info.source.path} is not the file that case {case.root} was made from: sha256 then "
+                f"{case.info.source.sha256}, now {source.record.sha256}"
+            )
+        return source
 
     def _existing(self, root: Path, source: Source) -> Case:
         case = Case.open(root)
@@ -158,6 +176,16 @@ class Workbench:
             )
             for step in steps
         }
+
+    def upscaler(self, kind: Literal["frame", "video"]) -> Upscaler | Method:
+        """What enlarges whole frames: the profile's interpolation, or its model."""
+        from facerecon.engines.catalogue import open_upscaler
+
+        settings = self.profile.output
+        name = settings.frame_upscaler if kind == "frame" else settings.video_upscaler
+        if name in INTERPOLATIONS:
+            return cast("Method", name)
+        return open_upscaler(name, device=self.device)
 
     @cached_property
     def recognizer(self) -> Recognizer:

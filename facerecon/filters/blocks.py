@@ -37,7 +37,7 @@ class Grid:
 
 
 def deblock(
-    pixels: RGB, *, strength: float = 1.0, min_confidence: float = 6.0, max_step_levels: float = 40.0
+    pixels: RGB, *, strength: float = 1.0, min_confidence: float = 7.0, max_step_levels: float = 40.0
 ) -> Filtered:
     """Find the block grid and smooth small steps across its lines, in luma; larger steps are edges and stay.
 

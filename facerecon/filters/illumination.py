@@ -56,7 +56,7 @@ def lime(
 
 
 def illumination(pixels: RGB, *, smoothness: float = 0.15, texture_px: float = 2.0) -> Plane:
-    """Return the refined illumination map, 0 to 1, (height, width); nowhere below the brightest channel of a pixel."""
+    """Return the refined illumination map, (height, width), within the range of the brightest channels, 0 to 1."""
     initial = np.asarray(pixels.max(axis=2), dtype=np.float32) / 255.0
     reduction = max(initial.shape) / SOLVED_SIDE_PX
     if reduction <= 1:
@@ -65,8 +65,7 @@ def illumination(pixels: RGB, *, smoothness: float = 0.15, texture_px: float = 2
         size = tuple(max(1, round(side / reduction)) for side in initial.shape[::-1])
         small = np.asarray(cv2.resize(initial, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
         refined = _guided(initial, small, _refined(small, smoothness, texture_px / reduction))
-    # A map below the brightest channel would push that channel beyond white.
-    return np.asarray(np.clip(np.maximum(refined, initial), 1e-6, 1.0), dtype=np.float32)
+    return np.asarray(np.clip(refined, 1e-6, 1.0), dtype=np.float32)
 
 
 def _recomposed(bright: RGB, light: Plane, denoise_levels: float) -> RGB:

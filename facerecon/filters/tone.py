@@ -13,6 +13,8 @@ from facerecon.records import RGB
 Floats = npt.NDArray[np.float64]
 
 _KNEE = 0.5
+_SAMPLED_PIXELS = 65536
+_SEARCHED_STOPS = 8.0
 
 
 def gamma(pixels: RGB, exponent: float) -> RGB:
@@ -49,8 +51,10 @@ def clahe(pixels: RGB, *, clip_limit: float = 2.0, tiles: int = 8) -> RGB:
     if clip_limit <= 0 or tiles < 1:
         raise ValueError("clahe needs clip_limit > 0 and tiles >= 1")
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255.0, cv2.COLOR_RGB2Lab)
-    lightness = np.rint(lab[:, :, 0] * 655.35).astype(np.uint16)
-    lab[:, :, 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(lightness) / np.float32(655.35)
+    lightness = np.rint(lab[:, :, 0] * 2.55).astype(np.uint8)
+    change = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(lightness).astype(np.float32) - lightness
+    # Added to the unrounded lightness, so that the 256 bins do not make steps where the gain is small.
+    lab[:, :, 0] = np.clip(lab[:, :, 0] + change / 2.55, 0, 100)
     return np.rint(np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), 0, 1) * 255).astype(np.uint8)
 
 
@@ -105,7 +109,7 @@ def auto_exposure(
     if before < 1 or before >= 255:
         end = "black" if before < 1 else "white"
         return Filtered(pixels, False, f"exposure unchanged: the picture is {end} at its percentile", facts)
-    wanted = _stops_between(before, target_levels)
+    wanted = _stops_to(pixels, percentile, target_levels)
     stops = float(np.clip(wanted * strength, -max_stops, max_stops))
     facts |= {"wanted_stops": wanted}
     if abs(stops) < 0.05:
@@ -121,13 +125,17 @@ def _level(pixels: RGB, percentile: float) -> float:
     return float(np.interp(light, LINEAR, np.arange(256)))
 
 
-def _stops_between(before_levels: float, target_levels: float) -> float:
-    """Return the stops whose curve, shoulder included, maps one grey level to another (bisection)."""
-    start, goal = (float(np.interp(level, np.arange(256), LINEAR)) for level in (before_levels, target_levels))
-    low, high = -8.0, 8.0
-    for _ in range(40):
+def _stops_to(pixels: RGB, percentile: float, target_levels: float) -> float:
+    """Return the stops that bring a percentile of the luminance to a level, the shoulder included (bisection)."""
+    step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / _SAMPLED_PIXELS)))
+    sample = pixels[::step, ::step]
+    light, peak = luminance(to_linear(sample)), sample.max(axis=2)
+    goal = float(np.interp(target_levels, np.arange(256), LINEAR))
+    low, high = -_SEARCHED_STOPS, _SEARCHED_STOPS
+    for _ in range(24):
         middle = (low + high) / 2
-        low, high = (middle, high) if float(_curve(np.array([start]), middle)[0]) < goal else (low, middle)
+        reached = float(np.percentile(light * _factors(middle)[peak], percentile))
+        low, high = (middle, high) if reached < goal else (low, middle)
     return (low + high) / 2
 
 

@@ -79,7 +79,8 @@ def _refined(template: Plane, target: Plane, start: Affine) -> tuple[float, Affi
     seen = np.ones(target.shape, np.uint8)
     try:
         for motion in (cv2.MOTION_EUCLIDEAN, cv2.MOTION_AFFINE):
-            correlation, matrix = cv2.findTransformECC(template, target, matrix, motion, criteria, seen, 3)
+            correlation, found = cv2.findTransformECC(template, target, matrix, motion, criteria, seen, 3)
+            matrix = np.asarray(found, np.float32)
     except cv2.error:
         return None
     return float(correlation), matrix.astype(np.float64)

@@ -6,7 +6,7 @@ from typing import Any
 
 from facerecon.case import Case
 from facerecon.manifest import Manifest
-from facerecon.records import Candidate, ChipRecord, FusedRecord, RestoredRecord, TrackRecord
+from facerecon.records import Candidate, ChipRecord, FusedRecord, RenderedRecord, RestoredRecord, TrackRecord
 
 SCHEMA = 1
 
@@ -36,9 +36,10 @@ def _track(case: Case, track: TrackRecord, chips: dict[str, ChipRecord]) -> dict
 
 
 def enhance_summary(case: Case) -> dict[str, Any]:
-    """Return {case, restored, fused, skipped} of the latest enhancement."""
+    """Return {case, restored, fused, rendered, skipped}: the latest stills, and all whole frames and videos."""
     runs = case.runs("enhance")
-    restored = case.read(RestoredRecord, "restored", len(runs))
+    restored = case.read(RestoredRecord, "restored", len(runs)) if runs else []
+    fused = case.read(FusedRecord, "fused", len(runs)) if runs else []
     return {
         "case": str(case.root),
         "restored": [
@@ -56,8 +57,23 @@ def enhance_summary(case: Case) -> dict[str, Any]:
             }
             for record in restored
         ],
-        "fused": [_fused(case, record) for record in case.read(FusedRecord, "fused", len(runs))],
-        "skipped": runs[-1].details["skipped"],
+        "fused": [_fused(case, record) for record in fused],
+        "rendered": [_rendered(case, number) for number, _ in enumerate(case.runs("render"), start=1)],
+        "skipped": runs[-1].details["skipped"] if runs else {"stage: no stills were asked for": 1},
+    }
+
+
+def _rendered(case: Case, number: int) -> dict[str, Any]:
+    (record,) = case.read(RenderedRecord, "rendered", number)
+    entry = case.runs("render")[number - 1]
+    return {
+        "kind": record.kind,
+        "files": [str(case.root / path) for path in record.files],
+        "frames": record.frames.model_dump(),
+        "faces": record.faces.model_dump(),
+        "upscaler": record.upscaler,
+        "face_model": record.face_model,
+        "skipped": entry.details["skipped"],
     }
 
 

@@ -4,12 +4,13 @@ Never runs anything: a profile is data. Unknown keys and values out of range are
 """
 
 from facerecon.profiles.loading import load_profile, shipped_profiles, validate
-from facerecon.profiles.schema import Enhance, Fuse, Output, Profile
+from facerecon.profiles.schema import INTERPOLATIONS, Enhance, Fuse, Output, Profile
 from facerecon.profiles.sections import Detect, Extract, Motion, Recognize, Sample, Shots, Track
 from facerecon.profiles.steps import ENLARGING_KINDS, LEARNED_KINDS, ClassicalStep, ResizeStep, RestoreStep, Step
 
 __all__ = [
     "ENLARGING_KINDS",
+    "INTERPOLATIONS",
     "LEARNED_KINDS",
     "ClassicalStep",
     "Detect",

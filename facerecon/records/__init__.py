@@ -19,7 +19,15 @@ from facerecon.records.faces import (
     Point,
     TrackRecord,
 )
-from facerecon.records.processing import FusedFrame, FusedRecord, Measurement, ModelStamp, RestoredRecord, StepRecord
+from facerecon.records.processing import (
+    FusedFrame,
+    FusedRecord,
+    Measurement,
+    ModelStamp,
+    RenderedRecord,
+    RestoredRecord,
+    StepRecord,
+)
 from facerecon.records.recognition import (
     PRIMARY_VARIANTS,
     Candidate,
@@ -53,6 +61,7 @@ __all__ = [
     "ModelStamp",
     "Point",
     "Record",
+    "RenderedRecord",
     "RestoredFace",
     "RestoredRecord",
     "Sha256",

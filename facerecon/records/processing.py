@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from facerecon.records.evidence import Record, Sha256
+from facerecon.records.evidence import Counts, Record, Sha256
 
 
 class ModelStamp(Record):
@@ -100,6 +100,22 @@ class FusedRecord(Record):
     count_sha256: Sha256
     mean_count: float
     median_deviation_levels: float
+
+
+class RenderedRecord(Record):
+    """Whole frames or a video that were written. `files` is path -> SHA-256; `video` what the writer says of it."""
+
+    kind: Literal["frame", "video"]
+    place: str
+    files: Mapping[str, Sha256]
+    frames: Counts
+    faces: Counts
+    upscaler: str
+    scale: Annotated[int, Field(ge=1)]
+    face_model: str | None
+    learned: bool
+    steps: tuple[str, ...]
+    video: Mapping[str, Any] | None
 
 
 class Measurement(Record):

@@ -1,21 +1,31 @@
-"""Evidence in: videos, animations, pictures and folders of pictures, as frames with their exact times.
+"""Evidence in and enhanced video out: videos, animations, pictures and folders, as frames with their exact times.
 
-`open_source` returns a `Source` whose frames carry the time of the stream, tick for tick. Nothing here writes a file.
+`open_source` returns a `Source` whose frames carry the time of the stream, tick for tick, and whose `preparation` names
+what was done to them. `VideoWriter` writes new pictures at those times; it never touches the source.
 """
 
 from facerecon.video.container import VideoSource
+from facerecon.video.interlacing import Deinterlace, Interlacing
 from facerecon.video.motion import MotionGate
 from facerecon.video.opening import open_source, source_digest
+from facerecon.video.sound import AudioCopy
 from facerecon.video.sources import Source
 from facerecon.video.stills import AnimationSource, FolderSource, ImageSource
+from facerecon.video.writing import VideoCodec, VideoWriter, WrittenVideo
 
 __all__ = [
     "AnimationSource",
+    "AudioCopy",
+    "Deinterlace",
     "FolderSource",
     "ImageSource",
+    "Interlacing",
     "MotionGate",
     "Source",
+    "VideoCodec",
     "VideoSource",
+    "VideoWriter",
+    "WrittenVideo",
     "open_source",
     "source_digest",
 ]

@@ -10,6 +10,7 @@ from av.video.reformatter import Interpolation
 
 from facerecon.pictures import over_white
 from facerecon.records import RGB
+from facerecon.video.aspect import Stretch
 
 # Bilinear chroma at full horizontal resolution with exact rounding: within 1 level of the definition. FFmpeg's
 # default takes the nearest chroma sample and was up to 27 levels off on a coloured texture.
@@ -36,17 +37,18 @@ def matrix_name(colorspace: int, width: int, height: int) -> tuple[str, str]:
     return ("bt709" if width >= 1280 or height >= 720 else "bt601"), "assumed_from_size"
 
 
-def to_rgb(image: Any, codec: str) -> RGB:
+def to_rgb(image: Any, codec: str, stretch: Stretch | None = None) -> RGB:
     """Convert a decoded PyAV frame to RGB, uint8, shape (height, width, 3), with its rotation metadata applied.
 
     Transparent pixels show white, as in a browser. High bit depths are reduced to 8 bits. HDR is not tone-mapped.
+    `stretch` makes pixels square, before the rotation, because a header states the aspect of the unrotated picture.
     """
     _state_colours(image, codec)
     pixels = over_white(_convert(image, "rgba")) if _has_alpha(image.format) else _convert(image, "rgb24")
     if image.format.name.startswith("gray") and image.color_range == _LIMITED:
         # swscale takes every grey picture for full range.
         pixels = _LIMITED_TO_FULL[pixels]
-    return turn(pixels, display_matrix(image))
+    return turn(stretch.apply(pixels) if stretch else pixels, display_matrix(image))
 
 
 def _state_colours(image: Any, codec: str) -> None:

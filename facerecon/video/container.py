@@ -19,8 +19,10 @@ from facerecon.errors import EvidenceError
 from facerecon.pictures import MAX_PIXELS
 from facerecon.profiles import Sample
 from facerecon.records import Frame, Skipped, SourceRecord, Timestamp
+from facerecon.video.aspect import Stretch, stretch_for
 from facerecon.video.colour import to_rgb
 from facerecon.video.decoding import Decoder, KeyframeDecoder, Picture, damage_in, listening
+from facerecon.video.interlacing import Deinterlace, Interlacing, deinterlaced, described, detect
 from facerecon.video.probing import probe_container, probe_frame
 from facerecon.video.sources import (
     NOT_SAMPLED,
@@ -78,8 +80,8 @@ class VideoSource(Source):
     reference-damaged, truncated, timestamp-missing, timestamp-not-increasing (failed).
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open and probe the file.
+    def __init__(self, path: Path, *, deinterlace: Deinterlace = "off", square_pixels: bool = False) -> None:
+        """Open and probe the file; see `open_source` for the options.
 
         Raises:
             EvidenceError: not media, no video stream, no decoder, or the picture is too large.
@@ -91,6 +93,14 @@ class VideoSource(Source):
             self._times = _times_from(container, stream, packets)
             first = _first_image(stream, packets)
             self.frame_count_from_header = stream.frames or None
+            self._stretch, squared = stretch_for(stream.sample_aspect_ratio) if square_pixels else (None, "")
+            if self._stretch:
+                _require_size(path, *self._stretch.size_px(stream.codec_context.width, stream.codec_context.height))
+        found = None if deinterlace == "off" else _interlacing(path)
+        self._deinterlaced = found if found and (found.interlaced or deinterlace == "on") else None
+        woven = described(self._deinterlaced) if self._deinterlaced else ""
+        self.preparation = tuple(text for text in (woven, squared) if text)
+        self.probe["interlacing"] = found and found.model_dump(mode="json")
         self.probe |= {"times": self._times, "first_frame": first and probe_frame(first)}
         self.record = SourceRecord(
             path=str(path),
@@ -111,7 +121,7 @@ class VideoSource(Source):
             EvidenceError: the file vanished, or not one of its frames can be decoded (after all were accounted for).
         """
         with _opened(self._path) as (container, stream):
-            reading = _Reading(self._times, stream.time_base, stream.codec_context.name, sample)
+            reading = _Reading(self._times, stream.time_base, stream.codec_context.name, sample, self._stretch)
             yield from self._pictures(reading, container, stream)
         yield from reading.omissions.close()
         if not reading.good and (reading.failed or not reading.omissions.index):
@@ -124,25 +134,34 @@ class VideoSource(Source):
         kind = KeyframeDecoder if reading.keyframes_only else Decoder
         decoder = kind(stream.codec_context, self._times == "pts")
         demuxer = _Demuxer(container, stream)
-        for packet in demuxer.packets():
-            for picture in decoder.decode(packet):
-                yield from reading.enter(picture)
-        for picture in decoder.flush():
+        pictures = _decoded(demuxer, decoder)
+        if self._deinterlaced:
+            order = self._deinterlaced.field_order
+            pictures = deinterlaced(pictures, order, neighbours=not reading.keyframes_only)
+        for picture in pictures:
             yield from reading.enter(picture)
         count, detail = demuxer.missing(decoder.packets, reading.last)
         if count:
             yield from reading.omissions.omit(Omission("truncated", "failed", detail), count)
 
 
+def _decoded(demuxer: _Demuxer, decoder: Decoder) -> Iterator[Picture]:
+    for packet in demuxer.packets():
+        yield from decoder.decode(packet)
+    yield from decoder.flush()
+
+
 class _Reading:
     """One pass over a video: numbers the pictures, gives them their time, and decides which ones are looked at."""
 
-    def __init__(self, times: TimesFrom, time_base: Fraction, codec: str, sample: Sample) -> None:
+    def __init__(
+        self, times: TimesFrom, time_base: Fraction, codec: str, sample: Sample, stretch: Stretch | None
+    ) -> None:
         self.omissions = Omissions()
         self.keyframes_only = sample.mode == "keyframes"
         self.good = self.failed = 0
         self.last: int | None = None
-        self._times, self._codec = times, codec
+        self._times, self._codec, self._stretch = times, codec, stretch
         self._time_base = (1, 1) if times == "order" else (time_base.numerator, time_base.denominator)
         self._sampler = Sampler(sample, "order" if times == "order" else "stream")
 
@@ -161,7 +180,7 @@ class _Reading:
             yield from self.omissions.omit(NOT_SAMPLED)
             return
         yield from self.omissions.close()
-        pixels = to_rgb(picture.image, self._codec)
+        pixels = to_rgb(picture.image, self._codec, self._stretch)
         yield Frame(self.omissions.take(), timestamp, pixels, picture.keyframe)
 
     def _ticks(self, picture: Picture) -> int | None:
@@ -278,12 +297,21 @@ def _video_stream(path: Path, container: Any) -> Any:
         raise EvidenceError(f"source {path}: FFmpeg cannot decode its video; convert it with the recorder's player")
     if container.format.name.endswith("_pipe") and not codec.width * codec.height:
         raise EvidenceError(f"source {path} is not media that can be read (the picture is broken); export it again")
-    if codec.width * codec.height > MAX_PIXELS:
+    _require_size(path, codec.width, codec.height)
+    return stream
+
+
+def _require_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
         raise EvidenceError(
-            f"source {path} has pictures of {codec.width}x{codec.height} pixels, more than the limit "
+            f"source {path} has pictures of {width}x{height} pixels, more than the limit "
             f"of {MAX_PIXELS} pixels; check the file, or reduce it first"
         )
-    return stream
+
+
+def _interlacing(path: Path) -> Interlacing:
+    with _opened(path) as (container, stream):
+        return detect(container, stream)
 
 
 def _peek(container: Any, stream: Any) -> list[Any]:

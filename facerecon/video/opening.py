@@ -7,14 +7,23 @@ from pathlib import Path
 
 from facerecon.errors import EvidenceError
 from facerecon.video.container import VideoSource
+from facerecon.video.interlacing import Deinterlace
 from facerecon.video.sources import Source, file_digest, unreadable
 from facerecon.video.stills import AnimationSource, FolderSource, ImageSource, folder_digest, picture_kind
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, *, deinterlace: Deinterlace = "off", square_pixels: bool = False) -> Source:
     """Open a video, a picture or a folder of pictures for reading, and hash it.
 
     Animated GIF, APNG and WebP are videos. What a file is follows from its content, not from its name.
+
+    Args:
+        path: a file or a folder.
+        deinterlace: for video, "auto" makes the frames progressive where the video is found to be interlaced (the
+            evidence goes to `probe["interlacing"]`), "on" in any case. Pictures and animated WebP are left alone.
+        square_pixels: whether to widen or heighten video frames to the sample aspect ratio that the header states.
+
+    What is done is named in `Source.preparation`.
 
     Raises:
         EvidenceError: missing, unreadable, empty, a special file, not media, without a video stream, or too large.
@@ -30,7 +39,7 @@ def open_source(path: Path) -> Source:
         return ImageSource(path)
     if kind == "animated-webp":
         return AnimationSource(path)
-    return VideoSource(path)
+    return VideoSource(path, deinterlace=deinterlace, square_pixels=square_pixels)
 
 
 def source_digest(path: Path) -> str:

@@ -23,12 +23,14 @@ class Source(ABC):
     """Evidence that was opened for reading: what it is, and its frames in presentation order.
 
     `record` says what the file is, `probe` is everything the container states about itself (plain JSON data), and
-    `frame_count_from_header` is good for a progress bar only (None when the header does not say).
+    `frame_count_from_header` is good for a progress bar only (None when the header does not say). `preparation` names,
+    in order, what is done to every frame before anything else sees it; empty: frames are as decoded.
     """
 
     record: SourceRecord
     probe: dict[str, Any]
     frame_count_from_header: int | None
+    preparation: tuple[str, ...] = ()
 
     @abstractmethod
     def frames(self, sample: Sample) -> Iterator[Frame | Skipped]:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from skimage import data
 
-from facerecon.engines import catalogue
+from facerecon.engines import catalogue, esrgan, gfpgan
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.records import FaceView, ModelStamp, shift_landmarks
-from facerecon.stages import Detector, Recognizer, Restorer
+from facerecon.stages import Detector, Recognizer, Restoration, Restorer
 from facerecon.weights import Entry, Registry, load_registry
 
 ASTRONAUT = ((204.3, 100.3), (246.9, 102.9), (223.1, 128.7), (202.0, 137.6), (243.7, 140.1))
@@ -76,11 +76,13 @@ def test_detector(detector: Detector) -> None:
 
 def test_restorer(restorer: Restorer, face: FaceView) -> None:
     wide = FaceView(np.ascontiguousarray(face.pixels[:8]), face.landmarks)
-    found = restorer.restore([face, wide])
-    assert [item.pixels.shape for item in found] == [(64, 56, 3), (32, 56, 3)]
-    assert all(item.pixels.dtype == np.uint8 and item.precision and item.tile_plan for item in found)
-    assert np.array_equal(found[0].pixels, restorer.restore([face])[0].pixels)
+    found, (alone,) = restorer.restore([face, wide]), restorer.restore([face])
+    assert all(isinstance(item, Restoration) for item in (*found, alone))
+    assert [item.pixels.shape for item in found] == [(64, 56, 3), (32, 56, 3)]  # type: ignore[union-attr]
+    assert all(item.pixels.dtype == np.uint8 and item.precision and item.tile_plan for item in found)  # type: ignore[union-attr]
+    assert np.array_equal(found[0].pixels, alone.pixels)  # type: ignore[union-attr]
     assert restorer.restore([]) == []
+    assert restorer.companions == ()
 
 
 def test_recognizer(recognizer: Recognizer, face: FaceView) -> None:
@@ -100,20 +102,48 @@ def test_auto_detector_prefers_resnet50_when_it_is_here(tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("opened", [catalogue.open_detector, catalogue.open_restorer, catalogue.open_recognizer])
 def test_unknown_unsupported_and_wrong_kinds_are_usage_errors(opened: object) -> None:
-    for weights_id in ("nope", "parsenet", "restoreformer"):
+    for weights_id in ("nope", "parsenet", "arcface-ir-se50"):
         with pytest.raises(UsageError, match=weights_id):
             opened(weights_id, device="cpu")  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("weights_id", ["gfpgan-v1.4", "realesrgan-x2plus"])
+@pytest.mark.parametrize(
+    "weights_id",
+    [
+        "gfpgan-v1.4",
+        "gfpgan-v1.3",
+        "restoreformer",
+        "realesrgan-x4plus-official",
+        "realesrgan-x2plus",
+        "realesrnet-x4plus",
+        "realesr-general-x4v3",
+        "realesr-general-wdn-x4v3",
+    ],
+)
 def test_missing_weights_are_a_resource_error(weights_id: str) -> None:
     with pytest.raises(ResourceError, match=f"weights fetch {weights_id}"):
         catalogue.open_restorer(weights_id, device="cpu")
 
 
-def test_enlargement_has_no_blend() -> None:
-    with pytest.raises(UsageError, match="no blend"):
-        catalogue.open_restorer("realesrgan-x4plus", device="cpu", blend=0.5)
+def test_every_restorer_of_the_registry_can_be_opened() -> None:
+    """No entry of a restorer's role is left that only says it is there."""
+    restorers = [item for item in load_registry().weights if item.role in ("super-resolution", "face-restoration")]
+    assert {item.architecture for item in restorers} == {*esrgan.ARCHITECTURES, *gfpgan.ARCHITECTURES}
+    for item in restorers:
+        assert item.capabilities.scale
+        assert item.licence
+        assert item.training_data
+
+
+@pytest.mark.parametrize("weights_id", ["realesrgan-x4plus", "gfpgan-v1.4"])
+def test_only_the_model_with_a_denoise_strength_takes_one(weights_id: str) -> None:
+    with pytest.raises(UsageError, match="no denoise strength"):
+        catalogue.open_restorer(weights_id, device="cpu", denoise=0.5)
+
+
+def test_blend_out_of_range_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="blend"):
+        catalogue.open_restorer("realesrgan-x4plus", device="cpu", blend=-0.1)
 
 
 def test_flipped_byte_in_a_packaged_file_is_an_integrity_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from facerecon.errors import IntegrityError
 from facerecon.hashing import canonical_json, sha256_array, sha256_bytes, sha256_file
 from facerecon.profiles import Sample
 from facerecon.records import Counts, Frame, Skipped
-from facerecon.video import Source, open_source, source_digest
+from facerecon.video import Source, VideoSource, open_source, source_digest
 from tests.synthetic import number_in, numbered, vfr_pts, write_gif, write_pictures, write_video
 
 COUNT = 24
@@ -125,6 +125,17 @@ def test_pixels_index_and_time_belong_together(made: tuple[Kind, Path]) -> None:
     assert {frame.timestamp.time_base for frame in frames} == {kind.time_base}
     if kind.times is not None:
         assert [frame.timestamp.pts for frame in frames] == kind.times
+
+
+@pytest.mark.parametrize("sample", MODES, ids=lambda sample: sample.mode)
+def test_preparation_changes_neither_numbers_nor_times(made: tuple[Kind, Path], sample: Sample) -> None:
+    plain, prepared = open_source(made[1]), open_source(made[1], deinterlace="on", square_pixels=True)
+    assert plain.preparation == ()
+    assert bool(prepared.preparation) == isinstance(prepared, VideoSource)
+    before, after = read(plain, sample), read(prepared, sample)
+    assert after[1] == before[1]
+    facts = [[(each.index, each.timestamp, each.keyframe) for each in frames] for frames in (before[0], after[0])]
+    assert facts[0] == facts[1]
 
 
 @pytest.mark.parametrize("sample", MODES, ids=lambda sample: sample.mode)

@@ -1,4 +1,4 @@
-"""Filters do what their papers say; pictures round-trip; labels never touch the picture."""
+"""Pictures round-trip; labels never touch the picture."""
 
 from __future__ import annotations
 
@@ -10,46 +10,12 @@ from PIL import Image
 from skimage import data
 
 from facerecon.errors import EvidenceError
-from facerecon.filters.denoise import non_local_means
-from facerecon.filters.scaling import enlarge, reduce_by
-from facerecon.filters.tone import gamma
 from facerecon.pictures import decode_picture, encode_png, with_label
 
 
 @pytest.fixture(scope="module")
 def portrait() -> np.ndarray:
     return data.astronaut()[40:200, 150:310]
-
-
-def test_gamma_is_the_power_law(portrait: np.ndarray) -> None:
-    assert np.array_equal(gamma(portrait, 1), portrait)
-    expected = np.rint(255 * (portrait / 255.0) ** 0.5)
-    assert np.abs(gamma(portrait, 2) - expected).max() <= 1
-    with pytest.raises(ValueError, match="above 0"):
-        gamma(portrait, 0)
-
-
-def test_non_local_means_removes_noise_and_keeps_edges(portrait: np.ndarray) -> None:
-    rng = np.random.default_rng(1)
-    noisy = np.clip(portrait + rng.normal(0, 20, portrait.shape), 0, 255).astype(np.uint8)
-    cleaned = non_local_means(noisy, 12, 12)
-
-    def error(pixels: np.ndarray) -> float:
-        return float(((pixels.astype(float) - portrait) ** 2).mean())
-
-    assert error(cleaned) < 0.5 * error(noisy)
-
-
-@pytest.mark.parametrize("method", ["nearest", "bicubic", "lanczos"])
-def test_enlarging_then_reducing_comes_back(method: str, portrait: np.ndarray) -> None:
-    large = enlarge(portrait, 4, method)  # type: ignore[arg-type]
-    assert large.shape == (640, 640, 3)
-    assert np.abs(reduce_by(large, 4).astype(int) - portrait).mean() < 2.5
-    assert np.array_equal(enlarge(portrait, 1, method), portrait)  # type: ignore[arg-type]
-
-
-def test_nearest_repeats_pixels(portrait: np.ndarray) -> None:
-    assert np.array_equal(enlarge(portrait, 3, "nearest"), portrait.repeat(3, 0).repeat(3, 1))
 
 
 def test_png_round_trips_with_its_words_and_without_a_clock(portrait: np.ndarray) -> None:

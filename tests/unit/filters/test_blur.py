@@ -63,7 +63,7 @@ def test_defocus_is_measured(name: str, radius: float) -> None:
     found = defocus_blur_estimate(smeared(scene(name), disc_kernel(radius)))
     assert found is not None
     assert found.radius_px == pytest.approx(radius, abs=0.3)
-    assert found.confidence > 0.5
+    assert found.confidence > 0.4
 
 
 @pytest.mark.parametrize("name", ["portrait", "astronaut", "camera", "coffee"])

@@ -95,12 +95,13 @@ def test_clahe_gain_is_bounded_by_the_clip_limit() -> None:
 
 def test_lime_brightens_the_dark_half_and_keeps_the_bright_one() -> None:
     pixels = portrait()
-    pixels = np.concatenate([lit(pixels, 0.05), np.maximum(pixels, 200)], axis=1)
-    result = illumination.lime(pixels)
-    left, right = np.split(result.astype(int) - pixels, 2, axis=1)
-    assert left.mean() > 25
-    assert np.abs(right).mean() < 12
-    assert (result >= pixels).all()
+    dark, bright = lit(pixels, 0.05), np.maximum(pixels, 225)
+    both = np.concatenate([dark, bright], axis=1)
+    result = illumination.lime(both)
+    gains = [half.mean() for half in np.split(result / np.maximum(both, 1.0), 2, axis=1)]
+    assert gains[0] > 2.5
+    assert 1 <= gains[1] < 1.15
+    assert (result >= both).all()
 
 
 def test_lime_map_is_smooth_inside_and_keeps_the_shadow_edge() -> None:
@@ -108,9 +109,9 @@ def test_lime_map_is_smooth_inside_and_keeps_the_shadow_edge() -> None:
     texture[:, 48:] *= 0.2
     pixels = (255 * texture).astype(np.uint8)[:, :, np.newaxis].repeat(3, 2)
     light = illumination.illumination(pixels)
-    assert light[:, :40].std() < 0.6 * texture[:, :40].std()
+    assert light[:, :40].std() < 0.5 * texture[:, :40].std()
     assert light[:, :44].mean() > 3.5 * light[:, 52:].mean()
-    assert (light >= pixels.max(axis=2) / 255 - 1e-6).all()
+    assert pixels.min() / 255 - 1e-6 <= light.min() <= light.max() <= pixels.max() / 255 + 1e-6
 
 
 def test_lime_solves_its_equation() -> None:
@@ -132,7 +133,7 @@ def test_lime_twice_changes_less_than_once_and_a_bright_picture_hardly() -> None
     once = illumination.lime(dark)
     twice = illumination.lime(once)
     assert np.abs(twice.astype(int) - once).mean() < 0.7 * np.abs(once.astype(int) - dark).mean()
-    bright = np.maximum(portrait(), 215)
+    bright = np.maximum(portrait(), 240)
     assert np.abs(illumination.lime(bright).astype(int) - bright).mean() < 12
 
 

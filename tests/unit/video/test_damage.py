@@ -1,15 +1,9 @@
-"""Video sources: what cannot be opened, what damage becomes, exact times, bounded memory."""
+"""Damaged video: what damage becomes, and that nothing vanishes."""
 
 from __future__ import annotations
 
-import os
-import socket
-import struct
-import tracemalloc
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -19,7 +13,7 @@ from facerecon.errors import EvidenceError
 from facerecon.profiles import Sample
 from facerecon.records import Frame, Skipped
 from facerecon.video import open_source
-from facerecon.video.decoding import Decoder, KeyframeDecoder, damage_in
+from facerecon.video.decoding import damage_in
 from tests.synthetic import (
     Pixels,
     corrupted,
@@ -29,159 +23,11 @@ from tests.synthetic import (
     read,
     told,
     truncated,
-    vfr_pts,
-    write_bomb,
     write_video,
     zeroed,
 )
 
 ALL = Sample()
-
-
-# --- what cannot be opened --------------------------------------------------------------------------------------------
-
-
-def _missing(folder: Path) -> Path:
-    return folder / "none.mp4"
-
-
-def _empty(folder: Path) -> Path:
-    (folder / "empty.mp4").touch()
-    return folder / "empty.mp4"
-
-
-def _text(folder: Path) -> Path:
-    (folder / "text.mp4").write_text("no video at all\n" * 100)
-    return folder / "text.mp4"
-
-
-def _audio(folder: Path) -> Path:
-    path = folder / "sound.wav"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
-        frame.sample_rate = 8000
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def _fifo(folder: Path) -> Path:
-    os.mkfifo(folder / "pipe.mp4")
-    return folder / "pipe.mp4"
-
-
-def _device(folder: Path) -> Path:
-    return Path("/dev/null")
-
-
-def _folder_of_nothing(folder: Path) -> Path:
-    (folder / "notes.txt").write_text("nothing to see")
-    return folder
-
-
-def _folder_of_videos(folder: Path) -> Path:
-    write_video(folder / "a.mp4", frames=2)
-    (folder / "b.AVI").write_bytes(b"x")
-    return folder
-
-
-def _playlist(folder: Path) -> Path:
-    write_video(folder / "a.ts", frames=2)
-    (folder / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\na.ts\n#EXT-X-ENDLIST\n")
-    return folder / "list.m3u8"
-
-
-def _concat(folder: Path) -> Path:
-    write_video(folder / "a.mp4", frames=2)
-    (folder / "list.mp4").write_text("ffconcat version 1.0\nfile a.mp4\n")
-    return folder / "list.mp4"
-
-
-def _cut_before_index(folder: Path) -> Path:
-    whole = write_video(folder / "whole.mp4", frames=5)
-    return truncated(whole, folder / "cut.mp4", whole.stat().st_size // 2)
-
-
-def _broken_png(folder: Path) -> Path:
-    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
-    return folder / "broken.png"
-
-
-BAD = [
-    (_missing, "does not exist"),
-    (_empty, "is empty"),
-    (_text, "not media"),
-    (_audio, "no video stream"),
-    (_fifo, "pipe"),
-    (_device, "device"),
-    (_folder_of_nothing, "without pictures"),
-    (_folder_of_videos, "2 videos and no pictures; give the video files one by one"),
-    (_playlist, "not media"),
-    (_concat, "not media"),
-    (_cut_before_index, "not media"),
-    (write_bomb, "limit"),
-    (_broken_png, "not media"),
-]
-
-
-@pytest.mark.parametrize(("make", "message"), BAD, ids=lambda value: getattr(value, "__name__", ""))
-def test_what_cannot_be_opened_is_one_line_and_exit_3(
-    tmp_path: Path, make: Callable[[Path], Path], message: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = make(tmp_path)
-    with pytest.raises(EvidenceError, match=message) as caught:
-        open_source(path)
-    text = str(caught.value)
-    assert caught.value.exit_code == 3
-    assert "\n" not in text
-    assert str(path) in text
-    assert ";" in text, "the way out follows the semicolon"
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("s.mp4")
-        with pytest.raises(EvidenceError, match="socket"):
-            open_source(Path("s.mp4"))
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_permission_denied(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", frames=2)
-    path.chmod(0)
-    with pytest.raises(EvidenceError, match="cannot be read: Permission denied"):
-        open_source(path)
-
-
-def test_permission_denied_as_root_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_video(tmp_path / "a.mp4", frames=2)
-
-    def denied(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(EvidenceError, match="cannot be read: Permission denied; check the path and its permissions"):
-        open_source(path)
-
-
-def test_a_source_that_vanishes_is_an_evidence_error(tmp_path: Path) -> None:
-    source = open_source(write_video(tmp_path / "a.mp4", frames=2))
-    (tmp_path / "a.mp4").unlink()
-    with pytest.raises(EvidenceError, match="does not exist"):
-        list(source.frames(ALL))
-    with pytest.raises(EvidenceError, match="does not exist"):
-        source.verify_unchanged()
-
-
-def test_a_name_is_never_an_instruction(tmp_path: Path) -> None:
-    for name in ("http:a%03d.mp4", "concat:a|b.mp4", "-i.mp4", "pipe:0"):
-        assert len(read(write_video(tmp_path / "plain.mp4", frames=2).rename(tmp_path / name))[0]) == 2
-
-
-# --- damage -----------------------------------------------------------------------------------------------------------
 
 
 def textured(number: int, width: int, height: int) -> Pixels:
@@ -343,79 +189,3 @@ def test_the_log_is_given_back_after_reading(clip: Path) -> None:
 )
 def test_which_messages_mean_damage(level: int, text: str, damage: bool) -> None:
     assert bool(damage_in([(level, "h264", text)])) == damage
-
-
-# --- times ------------------------------------------------------------------------------------------------------------
-
-
-def test_variable_frame_rate_is_exact_to_the_tick(tmp_path: Path) -> None:
-    pts = vfr_pts(30)
-    path = write_video(tmp_path / "a.mp4", pts=pts, time_base=Fraction(1, 90000), b_frames=2)
-    frames, _ = read(path)
-    first = frames[0].timestamp.pts
-    assert [frame.timestamp.pts - first for frame in frames] == pts
-    assert {frame.timestamp.time_base for frame in frames} == {(1, 90000)}
-
-
-def test_a_time_that_does_not_increase_is_failed(tmp_path: Path) -> None:
-    parts = [write_video(tmp_path / f"{k}.ts", frames=10) for k in range(2)]
-    joined = tmp_path / "joined.ts"
-    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
-    frames, skipped = read(joined)
-    times = [frame.timestamp.pts for frame in frames]
-    assert times == sorted(set(times))
-    assert all(number_in(frame.pixels) == frame.index % 10 for frame in frames)
-    assert len(frames) + sum(each.count for each in skipped) == 20
-    late = [each for each in skipped if each.reason == "timestamp-not-increasing"]
-    assert sum(each.count for each in late) >= 8
-    assert late[0].outcome == "failed"
-
-
-def test_a_time_without_a_picture_in_avi_is_not_missing(tmp_path: Path) -> None:
-    """Recorders write empty chunks for "no new picture"; the times of the others must stay exact."""
-    path = write_video(tmp_path / "a.avi", codec="mjpeg", pixel_format="yuvj420p", frames=6)
-    data = bytearray(path.read_bytes())
-    place, size = packet_places(path)[3]
-    padded = size + size % 2
-    # the chunk's own length becomes 0, and a JUNK chunk covers its old bytes
-    data[place - 4 : place] = struct.pack("<I", 0)
-    data[place : place + 8] = b"JUNK" + struct.pack("<I", padded - 8)
-    index = data.rindex(b"idx1")
-    entry = index + 8 + 16 * 3
-    data[entry + 12 : entry + 16] = struct.pack("<I", 0)
-    (tmp_path / "b.avi").write_bytes(data)
-    frames, skipped = read(tmp_path / "b.avi")
-    assert [number_in(frame.pixels) for frame in frames] == [0, 1, 2, 4, 5]
-    assert [frame.timestamp.pts for frame in frames] == [0, 1, 2, 4, 5]
-    assert not skipped
-
-
-def test_a_lost_chunk_in_avi_is_counted(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.avi", codec="mjpeg", pixel_format="yuvj420p", frames=6)
-    place, size = packet_places(path)[3]
-    frames, skipped = read(zeroed(path, tmp_path / "b.avi", place - 8, size + 8))
-    assert len(frames) + sum(each.count for each in skipped) == 6
-    assert {each.outcome for each in skipped} == {"failed"}
-    assert "times after a gap in the middle are early by it" in skipped[-1].detail
-
-
-def test_an_empty_packet_is_counted_and_never_sent_to_the_decoder() -> None:
-    packet = SimpleNamespace(size=0, dts=5, pts=5, is_keyframe=False, is_corrupt=False, is_discard=False)
-    for kind in (Decoder, KeyframeDecoder):
-        codec = av.CodecContext.create("mjpeg", "r")
-        decoder = kind(codec, use_pts=True)
-        pictures = [*decoder.decode(packet), *decoder.flush()]
-        assert [picture.omission and picture.omission.reason for picture in pictures] == ["repeats-previous"]
-
-
-def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", frames=400, size=(320, 192), options={"preset": "ultrafast"})
-    source, peaks = open_source(path), []
-    tracemalloc.start()
-    for sample in (ALL, Sample(mode="every", value=100), Sample(mode="keyframes")):
-        tracemalloc.reset_peak()
-        for _ in source.frames(sample):
-            pass
-        peaks.append(tracemalloc.get_traced_memory()[1])
-    tracemalloc.stop()
-    assert max(peaks) < 30 * 320 * 192 * 3
