@@ -45,11 +45,15 @@ class Precisions(_Part):
 
 
 class Capabilities(_Part):
-    """What a model can do. `input_px` is the side of a fixed square input; None when any size goes."""
+    """What a model can do. `input_px` is the side of a fixed square input; None when any size goes.
+
+    `size_multiple`: the network takes sides that are multiples of it (others are padded and cut again).
+    """
 
     precisions: Precisions = Precisions()
     scale: Annotated[int, Field(ge=1)] | None = None
     input_px: Annotated[int, Field(ge=1)] | None = None
+    size_multiple: Annotated[int, Field(ge=1)] = 1
 
 
 class Entry(_Part):
@@ -117,6 +121,20 @@ class Registry(_Part):
                 return item
         known = ", ".join(sorted(item.id for item in self.weights))
         raise UsageError(f"unknown weights '{weights_id}'; known: {known}")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model file that the user brings: where it is, and the SHA-256 it must have."""
+
+    file: Path
+    sha256: str
+
+    @property
+    def id(self) -> str:
+        """Its name in records and file names: the file's, and the beginning of the digest."""
+        stem = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in self.file.stem)
+        return f"{stem}-{self.sha256[:8]}"
 
 
 @dataclass(frozen=True)
@@ -188,10 +206,7 @@ def verified_bytes(item: Entry) -> bytes:
     path = locate(item)
     if path is None:
         raise ResourceError(f"the weights {item.id} ({item.file}) are not here: {way_to_get(item)}")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ResourceError(f"the weights {path} cannot be read: {error.strerror}") from error
+    data = _read(path)
     found = sha256_bytes(data)
     if found != item.sha256:
         raise IntegrityError(
@@ -199,6 +214,29 @@ def verified_bytes(item: Entry) -> bytes:
             f"delete it, then {way_to_get(item)}"
         )
     return data
+
+
+def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
+    """Return a brought file's content after its digest was compared: hash and use the same bytes.
+
+    Raises:
+        ResourceError: the file cannot be read.
+        IntegrityError: the content is not the one that was named.
+    """
+    data = _read(checkpoint.file)
+    found = sha256_bytes(data)
+    if found != checkpoint.sha256.lower():
+        raise IntegrityError(
+            f"{checkpoint.file} is not the file that was named: expected SHA-256 {checkpoint.sha256}, found {found}"
+        )
+    return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResourceError(f"the weights {path} cannot be read: {error.strerror}") from error
 
 
 def way_to_get(item: Entry) -> str:

@@ -69,13 +69,11 @@ class Workbench:
             EvidenceError: the source cannot be read.
             UsageError: the case belongs to another source.
         """
-        from facerecon.video import open_source
-
-        source = open_source(path)
         root = root or Path("cases") / (_stem(path))
         if (root / "case.json").exists():
-            return self._existing(root, source), source
+            return self._existing(root, path)
         profile = self.profile
+        source = _open(path, profile)
         info = CaseInfo(
             case_id=self.facts.case_id or root.resolve().name,
             operator=self.facts.operator,
@@ -95,9 +93,7 @@ class Workbench:
             EvidenceError: it is not where it was.
             IntegrityError: it is not the file that it was.
         """
-        from facerecon.video import open_source
-
-        source = open_source(Path(case.info.source.path))
+        source = _open(Path(case.info.source.path), load_profile(str(case.root / "profile.yaml")))
         if source.record.sha256 != case.info.source.sha256:
             raise IntegrityError(
                 f"source {case.info.source.path} is not the file that case {case.root} was made from: sha256 then "
@@ -105,8 +101,13 @@ class Workbench:
             )
         return source
 
-    def _existing(self, root: Path, source: Source) -> Case:
+    def _existing(self, root: Path, path: Path) -> tuple[Case, Source]:
         case = Case.open(root)
+        try:
+            source = _open(path, load_profile(str(root / "profile.yaml")))
+        except BaseException:
+            case.close()
+            raise
         if case.info.source.sha256 != source.record.sha256:
             case.close()
             raise UsageError(
@@ -115,7 +116,7 @@ class Workbench:
             )
         if self.profile_name is None and not self.overrides:
             self._profile = load_profile(str(root / "profile.yaml"))
-        return case
+        return case, source
 
     def require_same_profile(self, case: Case) -> None:
         """Refuse to go on with an unfinished extraction under another profile.
@@ -163,16 +164,19 @@ class Workbench:
     def restorers(self) -> dict[str, Restorer]:
         """The learned models that the profile's steps name."""
         from facerecon.engines.catalogue import open_restorer
+        from facerecon.weights import Checkpoint
 
         steps = [step for step in self.profile.enhance.steps if isinstance(step, RestoreStep)]
         return {
-            step.model: open_restorer(
-                step.model,
+            step.key: open_restorer(
+                step.model if isinstance(step.model, str) else Checkpoint(Path(step.model.file), step.model.sha256),
                 device=self.device,
                 precision=step.precision,
                 tile_px=step.tile_px,
                 batch=step.batch,
                 blend=step.blend,
+                denoise=step.denoise,
+                mask=step.mask,
             )
             for step in steps
         }
@@ -193,6 +197,12 @@ class Workbench:
         from facerecon.engines.catalogue import open_recognizer
 
         return open_recognizer(self.profile.recognize.model, device=self.device, batch=16)
+
+
+def _open(path: Path, profile: Profile) -> Source:
+    from facerecon.video import open_source
+
+    return open_source(path, deinterlace=profile.extract.deinterlace, square_pixels=profile.extract.square_pixels)
 
 
 def software() -> dict[str, Any]:

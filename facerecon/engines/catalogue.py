@@ -1,21 +1,27 @@
 """Which engine runs which weights: the one module of this package that commands import.
 
-Owns the choice by registry entry. Returns Protocols only.
+Owns the choice by registry entry. What it returns fulfils the Protocols of facerecon.stages.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
-from facerecon.engines import runtime
+from facerecon.engines import esrgan, gfpgan, runtime
+from facerecon.engines.brought import open_brought
 from facerecon.engines.embedders import DlibEmbedder
-from facerecon.engines.esrgan import EsrganRestorer
-from facerecon.engines.gfpgan import GfpganRestorer
+from facerecon.engines.enlarging import Enlarger
+from facerecon.engines.parsing import FaceParser
+from facerecon.engines.restoring import FaceRestorer
 from facerecon.engines.retinaface import ARCHITECTURES, RetinaFaceDetector
 from facerecon.errors import UsageError
-from facerecon.stages import Detector, Recognizer, Restorer
-from facerecon.weights import Entry, Registry, load_registry, locate
+from facerecon.stages import Detector, Recognizer
+from facerecon.weights import Checkpoint, Entry, Registry, load_registry, locate
 
+MaskSource = Literal["auto", "parsenet", "ellipse"]
+_PARSER = "parsenet"
 _BEST_DETECTOR, _OFFLINE_DETECTOR = "retinaface-resnet50", "retinaface-mobile0.25"
 
 
@@ -45,30 +51,86 @@ def open_detector(
 
 
 def open_restorer(
-    weights_id: str,
+    weights: str | Checkpoint,
     *,
     device: str = "auto",
     precision: str = "auto",
     tile_px: int = 256,
     batch: int = 4,
     blend: float = 1.0,
+    denoise: float = 1.0,
+    mask: MaskSource = "auto",
     registry: Registry | None = None,
-) -> Restorer:
-    """Load a restorer of faces. `blend` (0..1) is how much of a face restorer's picture goes into the result.
+) -> Enlarger | FaceRestorer:
+    """Load a restorer: weights of the registry by id, or a checkpoint that the user brings.
+
+    `blend` (0..1) is how much of the model's picture goes into the result, the rest is the picture enlarged by
+    Lanczos. `denoise` (0..1) is realesr-general-x4v3's strength. `mask` bounds a pasted face: the parser's, an
+    ellipse, or with "auto" the parser's where its weights are here; the outcome tells which. What a model has no use
+    for must be left at its default (`tile_px` and `mask` are ignored).
 
     Raises:
-        UsageError: the weights are unknown or of no restorer, or do not allow this precision or blend.
+        UsageError: the weights are unknown or of no restorer, or do not allow this precision, blend or denoise.
+        ResourceError: the weights, the device, or the library that reads them are not here.
+        IntegrityError: the weights are not the pinned ones.
+    """
+    known = registry or load_registry()
+    if isinstance(weights, Checkpoint):
+        _refuse_denoise(weights.id, denoise)
+        where = _prepare(device)
+        return open_brought(
+            weights,
+            where,
+            precision=precision,
+            tile_px=tile_px,
+            batch=batch,
+            blend=blend,
+            find_parser=lambda: _open_parser(known, where, mask, batch),
+        )
+    item = known.entry(weights)
+    if item.architecture in esrgan.ARCHITECTURES:
+        return esrgan.open_esrgan(
+            item,
+            _prepare(device),
+            precision=precision,
+            tile_px=tile_px,
+            batch=batch,
+            blend=blend,
+            denoise=denoise,
+            registry=known,
+        )
+    if item.architecture in gfpgan.ARCHITECTURES:
+        _refuse_denoise(item.id, denoise)
+        where = _prepare(device)
+        parser = _open_parser(known, where, mask, batch)
+        return gfpgan.open_face_restorer(item, where, precision=precision, batch=batch, blend=blend, parser=parser)
+    raise _wrong_kind(item, "restorer")
+
+
+def open_upscaler(weights_id: str, *, device: str = "auto", registry: Registry | None = None) -> Enlarger:
+    """Load a model that enlarges whole pictures.
+
+    Raises:
+        UsageError: the weights are unknown, or of a model that restores faces only.
         ResourceError: the weights or the device are not here.
         IntegrityError: the weights are not the pinned ones.
     """
-    item = (registry or load_registry()).entry(weights_id)
-    if item.architecture == "rrdbnet-23":
-        if blend != 1:
-            raise UsageError(f"{item.id} enlarges the whole picture; it has no blend")
-        return EsrganRestorer(item, _prepare(device), precision=precision, tile_px=tile_px, batch=batch)
-    if item.architecture == "gfpgan-clean":
-        return GfpganRestorer(item, _prepare(device), precision=precision, batch=batch, blend=blend)
-    raise _wrong_kind(item, "restorer")
+    opened = open_restorer(weights_id, device=device, registry=registry)
+    if not isinstance(opened, Enlarger):
+        raise UsageError(f"{weights_id} restores aligned faces and cannot enlarge whole frames; name another upscaler")
+    return opened
+
+
+def _refuse_denoise(model: str, denoise: float) -> None:
+    if denoise != 1:
+        raise UsageError(f"{model} has no denoise strength")
+
+
+def _open_parser(registry: Registry, device: torch.device, mask: MaskSource, batch: int) -> FaceParser | None:
+    item = next((item for item in registry.weights if item.architecture == "parsenet"), None)
+    if mask == "ellipse" or (mask == "auto" and (item is None or locate(item) is None)):
+        return None
+    return FaceParser(registry.entry(_PARSER) if item is None else item, device, batch=batch)
 
 
 def open_recognizer(

@@ -10,15 +10,22 @@ import os
 import platform
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from facerecon.errors import ResourceError, UsageError
-from facerecon.weights import Entry, Precision
+from facerecon.weights import Capabilities, Precision
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CUBLAS_WORKSPACE = ":4096:8"
+# Windows and Linux allocators, then CUDA's libraries, which raise a plain RuntimeError.
+_OUT_OF_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -48,7 +55,21 @@ def _cuda_devices() -> int:
         return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def choose_precision(item: Entry, device: torch.device, wanted: str = "auto") -> Precision:
+class Declared(Protocol):
+    """A model that says what it can do."""
+
+    @property
+    def id(self) -> str:
+        """Its name in messages."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+
+def choose_precision(item: Declared, device: torch.device, wanted: str = "auto") -> Precision:
     """Return the precision a model runs in: `wanted` if it declares it, or with "auto" its first that is fast here.
 
     Raises:
@@ -151,7 +172,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Say whether a network failed for lack of memory, on a GPU or on the CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
+
+
+def release_cached_memory() -> None:
+    """Give back what torch keeps of the GPU's memory for later, so that a smaller attempt finds it in one piece."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 from facerecon.records import ModelStamp
-from facerecon.weights import Entry, Precision
+from facerecon.weights import Checkpoint, Entry, Precision
+
+NOT_STATED = "not stated"
 
 
 def make_stamp(item: Entry, device: torch.device, precision: Precision) -> ModelStamp:
@@ -21,6 +23,26 @@ def make_stamp(item: Entry, device: torch.device, precision: Precision) -> Model
         licence=item.licence,
         training_data=item.training_data,
         reference=item.reference,
+        device=str(device),
+        precision=precision,
+    )
+
+
+def make_brought_stamp(
+    checkpoint: Checkpoint, role: str, architecture: str, device: torch.device, precision: Precision
+) -> ModelStamp:
+    """Return the stamp of a file that the user brought: nobody has stated its licence or its training data."""
+    return ModelStamp(
+        id=checkpoint.id,
+        role=role,
+        architecture=architecture,
+        provider="brought",
+        source=checkpoint.file.name,
+        source_sha256=checkpoint.sha256.lower(),
+        weights_sha256=checkpoint.sha256.lower(),
+        licence=NOT_STATED,
+        training_data=NOT_STATED,
+        reference=f"{architecture}, as read by spandrel",
         device=str(device),
         precision=precision,
     )

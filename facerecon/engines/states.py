@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import nn
@@ -41,9 +42,25 @@ def load_state(item: Entry) -> State:
     data = verified_bytes(item)
     if item.provider == "packaged":
         return safetensors.torch.load(_converted(item, data))
-    if item.file.endswith(".safetensors"):
-        return safetensors.torch.load(data)
-    return _official_state(item, data)
+    return {name.removeprefix("module."): tensor for name, tensor in _unwrapped(read_tensors(item.file, data)).items()}
+
+
+def read_tensors(file: str, data: bytes) -> Mapping[str, Any]:
+    """Return what a checkpoint's bytes hold, by safetensors or by an unpickler that builds tensors only.
+
+    Raises:
+        IntegrityError: it holds anything else, or is damaged.
+    """
+    try:
+        if file.endswith(".safetensors"):
+            return dict(safetensors.torch.load(data))
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, safetensors.SafetensorError, RuntimeError, EOFError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise IntegrityError(f"{file} holds more than tensors, or is damaged: {reason}") from error
+    if not isinstance(content, Mapping):
+        raise IntegrityError(f"{file} holds no named tensors but a {type(content).__name__}")
+    return content
 
 
 def load_into(network: nn.Module, item: Entry) -> None:
@@ -53,8 +70,17 @@ def load_into(network: nn.Module, item: Entry) -> None:
         ResourceError: the file is not there.
         IntegrityError: digest or keys do not fit.
     """
+    fill(network, load_state(item), item)
+
+
+def fill(network: nn.Module, state: State, item: Entry) -> None:
+    """Put a state into its network, every key of both accounted for, and set it to inference.
+
+    Raises:
+        IntegrityError: the keys or shapes do not fit.
+    """
     try:
-        network.load_state_dict(load_state(item), strict=True)
+        network.load_state_dict(state, strict=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise IntegrityError(f"{item.id} does not fit the network {item.architecture}: {reason}") from error
@@ -87,14 +113,6 @@ def _verify_conversion(item: Entry, data: bytes, complaint: str) -> None:
     found = sha256_bytes(data)
     if found != item.converted_sha256:
         raise IntegrityError(f"{complaint} (expected SHA-256 {item.converted_sha256}, found {found})")
-
-
-def _official_state(item: Entry, data: bytes) -> State:
-    try:
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise IntegrityError(f"{item.file} holds more than tensors, or is damaged: {str(error)[:200]}") from error
-    return {name.removeprefix("module."): tensor for name, tensor in _unwrapped(content).items()}
 
 
 def _unwrapped(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,50 +1,129 @@
-"""Tiling: large pictures through a network in overlapping tiles, with every retreat recorded.
+"""Tiles: how pictures are cut for a network, and how its outputs are put together again without a seam.
 
-Owns what happens when memory is short or a tile fails. Pictures stay on the CPU; only tiles go to the device. A tile
-is computed with context around it and only its core is kept: where the context covers what the network sees, the result
-does not depend on the tile size, and there is nothing to blend.
+Owns the geometry and the memory. Pictures stay on the CPU as uint8; only tiles go to the device. A tile is computed
+with context around its core, and neighbouring cores cross-fade over a few pixels within that context. The result is
+written a band of rows at a time, so that beside the uint8 result only one row of tiles exists as floats.
+
+Measured with Real-ESRGAN x4plus (fp32, 48 px of context, 16 px of cross-fade) on 448x64 px of a portrait: tiles of 128
+against 256 px 72 dB, at most 1 level; batches of 8 against 1 no difference. The promise (R13): 60 dB, and 1 level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import groupby, islice, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from facerecon.engines.runtime import is_out_of_memory
-from facerecon.errors import ResourceError, RestorationError
+from facerecon.records import RGB
 from facerecon.weights import Precision
 
 Network = Callable[[torch.Tensor, Precision], torch.Tensor]
 Span = tuple[int, int]
-_BLACK_OUTPUT, _LIT_INPUT = 0.5 / 255, 2 / 255
+Floats = npt.NDArray[np.float32]
+_BLACK_OUTPUT, _LIT_INPUT_LEVELS = 0.5 / 255, 2.0
+
+
+class UnusableOutputError(Exception):
+    """A network gave NaN, infinity, or black for a tile that is not black."""
 
 
 @dataclass(frozen=True)
 class TilePlan:
     """How pictures are cut, in input pixels: cores of at most `tile_px`, with `context_px` around each.
 
-    `batch` tiles go through in one pass. Tiles are not made smaller than `floor_px`. `retreats` tells, in order, what
-    had to be changed on the way.
+    Neighbouring cores cross-fade over `feather_px` on either side of their border. Tiles begin and end at multiples of
+    `multiple`. At most `batch` tiles go through in one pass, and where `pass_px` is given at most so many pixels (but
+    one tile). Tiles are not made smaller than `floor_px`. `retreats` tells, in order, what had to be changed on the
+    way.
     """
 
     tile_px: int
     context_px: int
     batch: int
     precision: Precision
+    feather_px: int = 0
+    multiple: int = 1
     floor_px: int = 32
+    pass_px: int | None = None
     retreats: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a cross-fade that would reach beyond the context."""
+        if self.feather_px > self.context_px:
+            raise ValueError(f"a cross-fade of {self.feather_px} px needs as much context, not {self.context_px} px")
+
+    def per_pass(self, height: int, width: int) -> int:
+        """Return how many tiles of this size (with context) go through in one pass."""
+        allowed = self.batch if self.pass_px is None else max(1, self.pass_px // (height * width))
+        return min(self.batch, allowed)
+
+    def describe(self, tiles: int) -> str:
+        """Return the plan for the record; `tiles` is their number in the picture."""
+        faded = f", cross-fade {2 * self.feather_px} px" if self.feather_px else ""
+        cut = f"{tiles} tiles of {self.tile_px} px, context {self.context_px} px{faded}"
+        return "; ".join(("whole picture" if tiles == 1 else cut, *self.retreats))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One side of a picture, `length` px, cut at `edges` (the first is 0, the last is `length`)."""
+
+    length: int
+    edges: tuple[int, ...]
+    plan: TilePlan
+
+    @classmethod
+    def cut(cls, length: int, plan: TilePlan) -> Axis:
+        """Cut a side into cores of nearly equal size.
+
+        A side no longer than a tile with its context is left whole: it takes the same memory.
+        """
+        if length <= plan.tile_px + 2 * plan.context_px:
+            return cls(length, (0, length), plan)
+        units = -(-length // plan.multiple)
+        count = -(-units // max(1, plan.tile_px // plan.multiple))
+        inner = (units * index // count * plan.multiple for index in range(count))
+        return cls(length, (*inner, length), plan)
+
+    def __len__(self) -> int:
+        """Return the number of cores."""
+        return len(self.edges) - 1
+
+    def outer(self, index: int) -> Span:
+        """Return the span that is computed: the core with its context, within the picture."""
+        start = max(0, self.edges[index] - self.plan.context_px)
+        return start - start % self.plan.multiple, min(self.length, self.edges[index + 1] + self.plan.context_px)
+
+    def support(self, index: int) -> Span:
+        """Return the span in which the tile has weight: the core with its cross-fades."""
+        start, end, feather = self.edges[index], self.edges[index + 1], self.plan.feather_px
+        return max(0, start - feather), min(self.length, end + feather)
+
+    def weights(self, index: int, scale: int) -> Floats:
+        """Return the tile's weight at each output pixel of its support, float32; all tiles' weights add up to 1."""
+        start, end = self.support(index)
+        centres = (np.arange((end - start) * scale) + 0.5) / scale + start
+        return (self._risen(index, centres) - self._risen(index + 1, centres)).astype(np.float32)
+
+    def _risen(self, edge: int, centres: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return how far the cross-fade at an edge has gone: 0 before it, 1 behind it. Borders have none."""
+        if edge == 0 or edge == len(self):
+            return np.full_like(centres, 1.0 if edge == 0 else 0.0)
+        feather = max(self.plan.feather_px, 1e-9)
+        return np.clip((centres - self.edges[edge] + feather) / (2 * feather), 0, 1)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile: its picture's number, its core, and the core with context; spans are (start, end) in input pixels."""
+    """One tile of picture number `picture`: its place in the two axes, and the spans that are computed."""
 
     picture: int
-    core_y: Span
-    core_x: Span
+    row: int
+    column: int
     outer_y: Span
     outer_x: Span
 
@@ -53,133 +132,125 @@ class Tile:
         """Height and width with context."""
         return self.outer_y[1] - self.outer_y[0], self.outer_x[1] - self.outer_x[0]
 
-    def __str__(self) -> str:
-        """Name the tile as messages do."""
-        return f"tile at x {self.core_x[0]}, y {self.core_y[0]}"
 
+@dataclass(frozen=True)
+class Grid:
+    """The tiles of pictures of one size."""
 
-@dataclass(frozen=True, eq=False)
-class Tiled:
-    """Outputs (n, 3, h * scale, w * scale) on the CPU, and how they came about."""
+    rows: Axis
+    columns: Axis
 
-    pixels: torch.Tensor
-    plan: TilePlan
-    tiles_per_picture: int
+    @classmethod
+    def over(cls, picture: RGB, plan: TilePlan) -> Grid:
+        """Cut pictures of this one's size."""
+        return cls(Axis.cut(picture.shape[0], plan), Axis.cut(picture.shape[1], plan))
 
     @property
-    def description(self) -> str:
-        """The tile plan for the record."""
-        plan, count = self.plan, self.tiles_per_picture
-        cut = "whole picture" if count == 1 else f"{count} tiles of {plan.tile_px} px, context {plan.context_px} px"
-        return "; ".join((cut, *plan.retreats))
+    def tiles(self) -> int:
+        """How many tiles a picture has."""
+        return len(self.rows) * len(self.columns)
+
+    @property
+    def largest(self) -> Span:
+        """Height and width of the largest tile with context."""
+        return _longest(self.rows), _longest(self.columns)
+
+    def tiles_of_row(self, row: int, pictures: int) -> Iterator[Tile]:
+        """Yield the tiles of one row, of all pictures."""
+        for column in range(len(self.columns)):
+            for picture in range(pictures):
+                yield Tile(picture, row, column, self.rows.outer(row), self.columns.outer(column))
+
+    def position(self, tile: Tile) -> str:
+        """Name a tile as messages do."""
+        return f"tile at x {self.columns.edges[tile.column]}, y {self.rows.edges[tile.row]}"
 
 
-class _UnusableOutputError(Exception):
-    """A network gave NaN, infinity, or black for a tile that is not black."""
+def _longest(axis: Axis) -> int:
+    return max(end - start for start, end in map(axis.outer, range(len(axis))))
 
 
-def run_tiled(pictures: torch.Tensor, network: Network, plan: TilePlan, scale: int) -> Tiled:
-    """Run pictures (n, 3, h, w) of one size, in 0..1 on the CPU, through `network`, tile by tile.
+def compute(pictures: Sequence[RGB], network: Network, plan: TilePlan, scale: int) -> list[RGB]:
+    """Run pictures of one size through `network`, tile by tile; return uint8 (h * scale, w * scale, 3) of each.
 
-    `network` takes tiles (m, 3, y, x) and a precision, and returns float32 of `scale` times their size. Short memory
-    halves the batch, then the tile; unusable output repeats everything once in fp32. The result tells.
+    `network` takes tiles (m, 3, y, x), float32 in 0..1 on the CPU, and a precision, and returns `scale` times their
+    size. Nothing is caught here.
 
     Raises:
-        RestorationError: a tile failed, or its output is unusable in fp32; its position is named.
-        ResourceError: out of memory with one tile of the smallest size.
+        UnusableOutputError: the output of a tile is not finite, or black where the input is not.
+        RuntimeError: whatever the network raised.
     """
-    while True:
-        tiles = list(cut_tiles(pictures, plan))
-        try:
-            return Tiled(_run(pictures, tiles, network, plan, scale), plan, len(tiles) // len(pictures))
-        except _UnusableOutputError as error:
-            plan = _repeated_in_fp32(plan, error)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            plan = _smaller(plan, max(pictures.shape[2:]))
+    grid = Grid.over(pictures[0], plan)
+    height, width = (side * scale for side in pictures[0].shape[:2])
+    results = [np.empty((height, width, 3), np.uint8) for _ in pictures]
+    carried: Floats | None = None
+    for row in range(len(grid.rows)):
+        band = _Band(grid, row, scale, len(pictures), carried)
+        for batch in _batches(grid.tiles_of_row(row, len(pictures)), plan):
+            outputs = network(_stack(pictures, batch, plan.multiple), plan.precision).float().cpu()
+            for tile, output in zip(batch, outputs, strict=True):
+                height_px, width_px = tile.shape
+                usable = output[:, : height_px * scale, : width_px * scale]
+                _check(usable, pictures[tile.picture], tile, grid)
+                band.add(tile, usable)
+        carried = band.write(results)
+    return results
 
 
-def cut_tiles(pictures: torch.Tensor, plan: TilePlan) -> Iterator[Tile]:
-    """Yield the tiles of all pictures: cores cover each picture exactly once, and are of nearly equal size."""
-    count, _, height, width = pictures.shape
-    for picture in range(count):
-        for core_y in _spans(height, plan):
-            for core_x in _spans(width, plan):
-                outer = (_widened(core_y, plan.context_px, height), _widened(core_x, plan.context_px, width))
-                yield Tile(picture, core_y, core_x, *outer)
-
-
-def _spans(length: int, plan: TilePlan) -> Iterator[Span]:
-    # A picture no larger than a tile with its context needs no cut: it takes the same memory.
-    count = 1 if length <= plan.tile_px + 2 * plan.context_px else -(-length // plan.tile_px)
-    edges = [length * index // count for index in range(count + 1)]
-    return pairwise(edges)
-
-
-def _widened(span: Span, margin: int, length: int) -> Span:
-    return max(0, span[0] - margin), min(length, span[1] + margin)
-
-
-def _run(pictures: torch.Tensor, tiles: list[Tile], network: Network, plan: TilePlan, scale: int) -> torch.Tensor:
-    count, channels, height, width = pictures.shape
-    # NaN, so that a core which nobody wrote could not pass for pixels.
-    result = torch.full((count, channels, height * scale, width * scale), float("nan"))
-    for batch in _batches(tiles, plan.batch):
-        stack = torch.stack([pictures[tile.picture, :, slice(*tile.outer_y), slice(*tile.outer_x)] for tile in batch])
-        for tile, output in zip(batch, _outputs(network, stack, batch, plan.precision), strict=True):
-            _check(output, stack[batch.index(tile)], tile)
-            _keep_core(result[tile.picture], output, tile, scale)
-    return result
-
-
-def _batches(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
-    """Group tiles of equal shape (those at a picture's border are smaller) into batches."""
-    for _, group in groupby(sorted(tiles, key=lambda tile: tile.shape), key=lambda tile: tile.shape):
-        while batch := list(islice(group, size)):
+def _batches(tiles: Iterable[Tile], plan: TilePlan) -> Iterator[list[Tile]]:
+    """Group tiles of equal shape (those at a picture's border are smaller) into passes."""
+    for shape, group in groupby(sorted(tiles, key=lambda tile: tile.shape), key=lambda tile: tile.shape):
+        while batch := list(islice(group, plan.per_pass(*shape))):
             yield batch
 
 
-def _outputs(network: Network, stack: torch.Tensor, batch: list[Tile], precision: Precision) -> torch.Tensor:
-    try:
-        return network(stack, precision).cpu()
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise RestorationError(f"the network failed on the {batch[0]}: {error}") from error
+def _stack(pictures: Sequence[RGB], batch: Sequence[Tile], multiple: int) -> torch.Tensor:
+    """Return the tiles as the network takes them; a side that is no multiple has its last pixels repeated."""
+    height, width = batch[0].shape
+    padding = ((0, -height % multiple), (0, -width % multiple), (0, 0))
+    cut = [np.pad(_pixels(pictures[tile.picture], tile), padding, mode="edge") for tile in batch]
+    return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float().div_(255)
 
 
-def _check(output: torch.Tensor, tile_input: torch.Tensor, tile: Tile) -> None:
+def _pixels(picture: RGB, tile: Tile) -> RGB:
+    return picture[slice(*tile.outer_y), slice(*tile.outer_x)]
+
+
+def _check(output: torch.Tensor, picture: RGB, tile: Tile, grid: Grid) -> None:
     if not torch.isfinite(output).all():
-        raise _UnusableOutputError(f"output was not finite ({tile})")
-    if output.max() < _BLACK_OUTPUT and tile_input.mean() > _LIT_INPUT:
-        raise _UnusableOutputError(f"output was black ({tile})")
+        raise UnusableOutputError(f"output was not finite ({grid.position(tile)})")
+    if output.max() < _BLACK_OUTPUT and _pixels(picture, tile).mean() > _LIT_INPUT_LEVELS:
+        raise UnusableOutputError(f"output was black ({grid.position(tile)})")
 
 
-def _keep_core(result: torch.Tensor, output: torch.Tensor, tile: Tile, scale: int) -> None:
-    """Write the core of a tile's output to its place. `result` and `output` are (3, y, x) in output pixels."""
-    (y0, y1), (x0, x1) = tile.core_y, tile.core_x
-    top, left = tile.outer_y[0], tile.outer_x[0]
-    core = output[:, (y0 - top) * scale : (y1 - top) * scale, (x0 - left) * scale : (x1 - left) * scale]
-    result[:, y0 * scale : y1 * scale, x0 * scale : x1 * scale] = core
+class _Band:
+    """The output rows that one row of tiles has weight in, as floats in 0..255, for all pictures."""
 
+    def __init__(self, grid: Grid, row: int, scale: int, pictures: int, carried: Floats | None) -> None:
+        self._grid, self._row, self._scale = grid, row, scale
+        top, bottom = grid.rows.support(row)
+        self._top, self._bottom = top * scale, bottom * scale
+        shape = (pictures, self._bottom - self._top, grid.columns.length * scale, 3)
+        self._sums = np.zeros(shape, np.float32)
+        if carried is not None:
+            self._sums[:, : carried.shape[1]] = carried
 
-def _repeated_in_fp32(plan: TilePlan, reason: _UnusableOutputError) -> TilePlan:
-    if plan.precision == "fp32":
-        raise RestorationError(f"the network's {reason}, in fp32") from reason
-    return _retreat(replace(plan, precision="fp32"), f"{plan.precision} {reason}, repeated in fp32")
+    def add(self, tile: Tile, output: torch.Tensor) -> None:
+        """Add a tile's output (3, y, x) in 0..1, cut to its support and weighted."""
+        rows, columns, scale = self._grid.rows, self._grid.columns, self._scale
+        (y0, y1), (x0, x1) = rows.support(tile.row), columns.support(tile.column)
+        top, left = tile.outer_y[0], tile.outer_x[0]
+        part = output[:, (y0 - top) * scale : (y1 - top) * scale, (x0 - left) * scale : (x1 - left) * scale]
+        levels = part.clamp(0, 1).mul_(255).permute(1, 2, 0).numpy()
+        weight = rows.weights(tile.row, scale)[:, None, None] * columns.weights(tile.column, scale)[None, :, None]
+        self._sums[tile.picture, :, x0 * scale : x1 * scale] += levels * weight
 
-
-def _smaller(plan: TilePlan, longest_px: int) -> TilePlan:
-    """Halve the batch, or with a batch of one the tile, down to the floor."""
-    if plan.batch > 1:
-        return _retreat(replace(plan, batch=plan.batch // 2), f"out of memory, batch {plan.batch // 2}")
-    current_px = min(plan.tile_px, longest_px)
-    tile_px = max(plan.floor_px, current_px // 2)
-    if tile_px >= current_px:
-        raise ResourceError(f"out of memory with one tile of {plan.tile_px} px; use --device cpu, or free memory")
-    return _retreat(replace(plan, tile_px=tile_px), f"out of memory, tiles of {tile_px} px")
-
-
-def _retreat(plan: TilePlan, note: str) -> TilePlan:
-    return replace(plan, retreats=(*plan.retreats, note))
+    def write(self, results: Sequence[RGB]) -> Floats | None:
+        """Write the rows that no later tile reaches; return the others, None after the last row."""
+        last = self._row + 1 == len(self._grid.rows)
+        done = self._bottom if last else self._grid.rows.support(self._row + 1)[0] * self._scale
+        ready = self._sums[:, : done - self._top]
+        np.rint(ready, out=ready)
+        for result, levels in zip(results, ready, strict=True):
+            np.copyto(result[self._top : done], levels, casting="unsafe")
+        return None if last else self._sums[:, done - self._top :].copy()

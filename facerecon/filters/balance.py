@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +24,7 @@ _RGB_TO_CONES = _TO_CONES @ _TO_XYZ
 _COOLEST_K, _HOTTEST_K = 2000.0, 20000.0
 _MINIMUM_SHARE = 0.05
 _NORM = 6.0
+_LIGHT_PX = 256
 
 
 def white_balance(
@@ -77,6 +80,24 @@ def white_balance(
         return Filtered(pixels, False, "colour unchanged: strength is 0", facts)
     balanced = to_levels(linear @ _matrix(light, method, strength).T.astype(np.float32))
     return Filtered(balanced, True, f"light of about {facts['light_k']:.0f} K balanced to daylight ({method})", facts)
+
+
+def scene_light(pixels: RGB, *, max_distance_uv: float = 0.03) -> tuple[float, float, float] | None:
+    """Return the colour of a frame's light in linear red, green, blue (mean 1), for `white_balance` of its crops.
+
+    Estimated as "von-kries" does, on the frame reduced to 256 px; None where there is no estimate, or where it is the
+    colour of no lamp and of no daylight.
+    """
+    shrink = max(1, math.ceil(max(pixels.shape[:2]) / _LIGHT_PX))
+    small = pixels[: pixels.shape[0] // shrink * shrink, : pixels.shape[1] // shrink * shrink]
+    size = (small.shape[1] // shrink, small.shape[0] // shrink)
+    if shrink > 1 and min(size) > 0:
+        pixels = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.uint8)
+    light = _estimate(pixels, to_linear(pixels), _NORM)
+    if light is None or _nearest_lamp(light)[0] > max_distance_uv:
+        return None
+    red, green, blue = (round(float(value), 6) for value in light / light.mean())
+    return red, green, blue
 
 
 def _given_light(light_k: float | None, light_rgb: tuple[float, float, float] | None) -> Triple | None:

@@ -61,7 +61,14 @@ def load_chip(case: Case, record: ChipRecord) -> FaceChip:
     if sha256_array(pixels) != record.pixels_sha256:
         raise IntegrityError(f"{record.path}: its pixels are not those that were recorded")
     return FaceChip(
-        record.track, record.frame, record.timestamp, record.origin, pixels, record.detection, record.quality
+        record.track,
+        record.frame,
+        record.timestamp,
+        record.origin,
+        pixels,
+        record.detection,
+        record.quality,
+        record.scene_light,
     )
 
 
@@ -91,7 +98,7 @@ class _Enhancement:
         self.context.listener.finished("enhance")
 
     def _restorer(self, step: Step) -> Restorer | None:
-        return self.restorers[step.model] if isinstance(step, RestoreStep) else None
+        return self.restorers[step.key] if isinstance(step, RestoreStep) else None
 
     def _count_others(self, tracks: Sequence[TrackRecord]) -> None:
         limit = f"the profile enhances {self.settings.shots} per track"
@@ -111,7 +118,7 @@ class _Enhancement:
                 self.context.listener.advanced("enhance")
                 continue
             chip = load_chip(self.run.case, record)
-            begun.append((record, chip, Progress(chip.pixels, chip.view.landmarks, steps)))
+            begun.append((record, chip, Progress(chip.pixels, chip.view.landmarks, steps, light=chip.scene_light)))
         run_steps([face for _, _, face in begun], self.settings.steps, self.restorers, self.watch)
         for record, chip, face in begun:
             self._finish(record, chip, face)

@@ -11,6 +11,7 @@ from facerecon.errors import EvidenceError
 from facerecon.faces.quality import assess
 from facerecon.faces.shots import BestShots, Burst, aligned_picture, cut_chip
 from facerecon.faces.tracking import LiveTrack, Tracker
+from facerecon.filters.balance import scene_light
 from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
@@ -43,7 +44,8 @@ def extract(case: Case, source: Source, detector: Detector, context: Context) ->
         IntegrityError: the source changed while it was read.
     """
     details = context.details("extract", "detect", "track", "shots") | {
-        "models": [detector.stamp.model_dump(mode="json")]
+        "models": [detector.stamp.model_dump(mode="json")],
+        "preparation": list(source.preparation),
     }
     with case.stage("extract", details, {"source": source.record.sha256}) as run:
         extraction = _Extraction(run, source, detector, context)
@@ -91,6 +93,7 @@ class _Extraction:
         self.watch = Stopwatch()
         self.still: list[Frame | None] = []
         self.confirmed = 0
+        self.light: tuple[int, tuple[float, float, float] | None] | None = None
         run.declare("frames", "detections", "tracks", "chips", "extract-skipped")
 
     def process(self) -> None:
@@ -212,10 +215,17 @@ class _Extraction:
         return _Person(BestShots(self.profile.shots), Burst(0 if self.in_order else self.profile.shots.burst))
 
     def _keep(self, person: _Person, frame: Frame, detection: Detection, quality: FaceQuality) -> None:
-        chip = cut_chip(frame, "", detection, quality, self.profile.shots.margin)
+        chip = replace(
+            cut_chip(frame, "", detection, quality, self.profile.shots.margin), scene_light=self._light(frame)
+        )
         person.burst.add(chip)
         if person.shots.wants(quality, frame.timestamp.seconds):
             person.shots.add(chip)
+
+    def _light(self, frame: Frame) -> tuple[float, float, float] | None:
+        if self.light is None or self.light[0] != frame.index:
+            self.light = frame.index, scene_light(frame.pixels)
+        return self.light[1]
 
     def _write_backlog(self, person: _Person, track: str) -> None:
         self.run.record("detections", *(record.model_copy(update={"track": track}) for record in person.backlog))
@@ -269,9 +279,10 @@ class _Extraction:
         aligned, to_aligned = aligned_picture(chip)
         height, width = chip.pixels.shape[:2]
         text = self._metadata(chip)
+        title = "; ".join(("ORIGINAL pixels, copied from the frame without resampling", *self._prepared()))
         original = self.run.write(
             f"{folder}.original.png",
-            encode_png(chip.pixels, {"Title": "ORIGINAL pixels, copied from the frame without resampling", **text}),
+            encode_png(chip.pixels, {"Title": title, **text}),
         )
         view = self.run.write(
             f"{folder}.aligned.png",
@@ -292,7 +303,11 @@ class _Extraction:
             to_aligned=to_aligned,
             aligned_path=f"{folder}.aligned.png",
             aligned_sha256=view,
+            scene_light=chip.scene_light,
         )
+
+    def _prepared(self) -> tuple[str, ...]:
+        return tuple(f"the frame was {each}" for each in self.source.preparation)
 
     def _metadata(self, chip: FaceChip) -> dict[str, str]:
         height, width = chip.pixels.shape[:2]

@@ -50,7 +50,7 @@ def fuse_track(
 def _toned(fused: Fused, reference: FaceChip, settings: Enhance, watch: Stopwatch) -> Progress:
     """Put the profile's tone steps on the fused picture, so that a dark face can be seen; noise steps have no place."""
     steps = tuple(step for step in settings.steps if step.kind in TONE_KINDS)
-    face = Progress(fused.pixels, reference.view.landmarks, steps)
+    face = Progress(fused.pixels, reference.view.landmarks, steps, light=reference.scene_light)
     run_steps([face], steps, {}, watch)
     return face
 

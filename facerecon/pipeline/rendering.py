@@ -232,7 +232,9 @@ class _Rendering:
         x0, y0, x1, y1 = face.box
         side = max(x1 - x0, y1 - y0) * (1 + 2 * self.profile.shots.margin)
         if side > settings.max_crop_px:
-            self.faces.skip(frame.id, "large-enough", f"{side:.0f} px; the profile enlarges up to {settings.max_crop_px} px")
+            self.faces.skip(
+                frame.id, "large-enough", f"{side:.0f} px; the profile enlarges up to {settings.max_crop_px} px"
+            )
             return False
         return True
 

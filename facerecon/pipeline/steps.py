@@ -21,7 +21,7 @@ from facerecon.filters.scaling import enlarge
 from facerecon.filters.tone import auto_exposure, clahe, exposure, gamma
 from facerecon.hashing import sha256_array
 from facerecon.pipeline.accounts import Stopwatch
-from facerecon.profiles import ClassicalStep, ResizeStep, RestoreStep, Step
+from facerecon.profiles import ClassicalStep, ResizeStep, RestoreStep, Step, WhiteBalanceStep
 from facerecon.records import RGB, FaceView, Landmarks5, ModelStamp, StepRecord, shift_landmarks
 from facerecon.stages import RestorationFailure, Restorer
 
@@ -52,11 +52,15 @@ _LEARNED = "Enlarges with a trained neural network. It may add detail that was n
 
 @dataclass(eq=False)
 class Progress:
-    """One face on its way through the steps. `failure` is set when a step failed; its pixels are then of no use."""
+    """One face on its way through the steps. `failure` is set when a step failed; its pixels are then of no use.
+
+    `light` is the colour of the whole frame's light: a face alone is no grey world.
+    """
 
     pixels: RGB
     landmarks: Landmarks5
     steps: tuple[Step, ...]
+    light: tuple[float, float, float] | None = None
     scale: int = 1
     records: list[StepRecord] = field(default_factory=list)
     pictures: list[RGB] = field(default_factory=list)
@@ -88,17 +92,25 @@ def run_steps(
             continue
         with watch.measure(step.kind):
             if isinstance(step, RestoreStep):
-                _restore(active, step, restorers[step.model])
+                _restore(active, step, restorers[step.key])
             else:
                 for face in active:
                     _filter(face, step)
 
 
 def _filter(face: Progress, step: ClassicalStep) -> None:
-    outcome = classical(face.pixels, step)
+    outcome = _for_face(face, step)
     scale = step.scale if isinstance(step, ResizeStep) else 1
     record = _record(step_text(step, None), face.pixels, outcome.pixels, outcome.applied, outcome.note)
     face.advance(record, outcome.pixels, scale)
+
+
+def _for_face(face: Progress, step: ClassicalStep) -> Filtered:
+    if not isinstance(step, WhiteBalanceStep) or step.light_k is not None:
+        return classical(face.pixels, step)
+    if face.light is None:
+        return Filtered(face.pixels, False, "the colour of the frame's light could not be estimated")
+    return white_balance(face.pixels, method=step.method, strength=step.strength, light_rgb=face.light)
 
 
 def classical(pixels: RGB, step: ClassicalStep) -> Filtered:

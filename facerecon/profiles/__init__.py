@@ -6,7 +6,15 @@ Never runs anything: a profile is data. Unknown keys and values out of range are
 from facerecon.profiles.loading import load_profile, shipped_profiles, validate
 from facerecon.profiles.schema import INTERPOLATIONS, Enhance, Fuse, Output, Profile
 from facerecon.profiles.sections import Detect, Extract, Motion, Recognize, Sample, Shots, Track
-from facerecon.profiles.steps import ENLARGING_KINDS, LEARNED_KINDS, ClassicalStep, ResizeStep, RestoreStep, Step
+from facerecon.profiles.steps import (
+    ENLARGING_KINDS,
+    LEARNED_KINDS,
+    ClassicalStep,
+    ResizeStep,
+    RestoreStep,
+    Step,
+    WhiteBalanceStep,
+)
 
 __all__ = [
     "ENLARGING_KINDS",
@@ -27,6 +35,7 @@ __all__ = [
     "Shots",
     "Step",
     "Track",
+    "WhiteBalanceStep",
     "load_profile",
     "shipped_profiles",
     "validate",

@@ -42,8 +42,8 @@ class ExposureStep(Section):
 
     kind: Literal["exposure"]
     stops: Annotated[float, Field(ge=-6, le=6)] | Literal["auto"] = "auto"
-    target_levels: Annotated[float, Field(gt=0, lt=255)] = 110.0
-    max_stops: Annotated[float, Field(gt=0, le=6)] = 3.0
+    target_levels: Annotated[float, Field(gt=0, lt=255)] = 118.0
+    max_stops: Annotated[float, Field(gt=0, le=6)] = 4.0
 
 
 class WhiteBalanceStep(Section):
@@ -115,15 +115,33 @@ class ResizeStep(Section):
     scale: Annotated[int, Field(ge=1, le=8)] = 4
 
 
+class BroughtModel(Section):
+    """A checkpoint that the user brings: any file that the library spandrel reads, with its SHA-256."""
+
+    file: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class RestoreStep(Section):
-    """A learned restorer from the weights registry. `blend` mixes its picture with the enlarged original."""
+    """A learned restorer: weights of the registry by id, or a checkpoint that the user brings.
+
+    `blend` mixes its picture with the enlarged original; `denoise` is realesr-general-x4v3's strength; `mask` bounds a
+    pasted face.
+    """
 
     kind: Literal["restore"]
-    model: str = "realesrgan-x4plus"
+    model: str | BroughtModel = "realesrgan-x4plus"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     tile_px: Annotated[int, Field(ge=64, le=4096)] = 256
     batch: Annotated[int, Field(ge=1, le=64)] = 4
     blend: Strength = 1.0
+    denoise: Strength = 1.0
+    mask: Literal["auto", "parsenet", "ellipse"] = "auto"
+
+    @property
+    def key(self) -> str:
+        """What names the model in this profile: its id, or a brought file's digest."""
+        return self.model if isinstance(self.model, str) else self.model.sha256
 
 
 ClassicalStep = (

@@ -65,6 +65,7 @@ class FaceChip:
     pixels: RGB
     detection: Detection
     quality: FaceQuality
+    scene_light: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         """Validate the pixels and make them read-only."""

@@ -84,7 +84,8 @@ class ChipRecord(Record):
     """A best shot: an exact crop of the frame (`path`), never resampled, and how it is aligned.
 
     `origin` is the frame position of the crop's top-left pixel. `to_aligned` is the 2x3 similarity transform from frame
-    pixels to the aligned chip (`aligned_path`, Lanczos, for viewing and for models that want it).
+    pixels to the aligned chip (`aligned_path`, Lanczos, for viewing and for models that want it). `scene_light` is the
+    colour of the whole frame's light, linear red, green, blue of mean 1; None where it could not be estimated.
     """
 
     id: str
@@ -101,6 +102,7 @@ class ChipRecord(Record):
     to_aligned: tuple[tuple[float, float, float], tuple[float, float, float]]
     aligned_path: str
     aligned_sha256: Sha256
+    scene_light: tuple[float, float, float] | None = None
 
 
 class TrackRecord(Record):

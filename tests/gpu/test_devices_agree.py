@@ -29,19 +29,3 @@ def test_detection_agrees_to_a_twentieth_of_a_pixel(gpu: torch.device) -> None:
 def test_embeddings_agree(gpu: torch.device, face: FaceView) -> None:
     (on_cpu,), (on_gpu,) = (catalogue.open_recognizer(device=name).embed([face]) for name in ("cpu", str(gpu)))
     assert on_cpu.similarity(on_gpu) > 0.999
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_enlargement_agrees(gpu: torch.device, face: FaceView, precision: str) -> None:
-    small = FaceView(np.ascontiguousarray(face.pixels[::4, ::4]), face.landmarks)
-    reference = catalogue.open_restorer("realesrgan-x4plus", device="cpu", precision="fp32").restore([small])[0].pixels
-    (found,) = catalogue.open_restorer("realesrgan-x4plus", device=str(gpu), precision=precision).restore([small])
-    assert found.precision == precision
-    error = np.mean((found.pixels.astype(float) - reference) ** 2)
-    assert 10 * np.log10(255**2 / max(error, 1e-9)) > 42
-
-
-def test_same_input_same_output_on_the_gpu(gpu: torch.device, face: FaceView) -> None:
-    restorer = catalogue.open_restorer("realesrgan-x4plus", device=str(gpu))
-    first, second = (restorer.restore([face])[0].pixels for _ in range(2))
-    assert np.array_equal(first, second)

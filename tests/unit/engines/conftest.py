@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from skimage import data
+from torch import nn
 
+from facerecon.hashing import sha256_file
 from facerecon.records import RGB, FaceView, Landmarks5
+from facerecon.weights import Entry, Registry, entry
 
 # RetinaFace (mobile0.25) on the picture; the tests of the detector check it.
 ASTRONAUT: Landmarks5 = ((204.3, 100.3), (246.9, 102.9), (223.1, 128.7), (202.0, 137.6), (243.7, 140.1))
@@ -48,3 +52,25 @@ def face(portrait: RGB) -> FaceView:
 @pytest.fixture(scope="session")
 def cpu() -> torch.device:
     return torch.device("cpu")
+
+
+def seeded(
+    folder: Path, weights_id: str, network: Callable[[], nn.Module], wrap: Callable[[dict[str, Any]], object]
+) -> Entry:
+    """Write a random state dict in the official file's layout; return the registry entry with that file's digest."""
+    torch.manual_seed(0)
+    item = entry(weights_id)
+    torch.save(wrap(dict(network().state_dict())), folder / item.file)
+    return item.model_copy(update={"sha256": sha256_file(folder / item.file)})
+
+
+def registry_of(*items: Entry) -> Registry:
+    return Registry(schema=1, weights=items)
+
+
+def psnr(a: RGB, b: RGB) -> float:
+    return float(10 * np.log10(255**2 / max(1e-9, np.mean((a.astype(float) - b) ** 2))))
+
+
+def levels_apart(a: RGB, b: RGB) -> int:
+    return int(np.abs(a.astype(int) - b).max())

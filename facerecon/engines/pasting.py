@@ -1,0 +1,82 @@
+"""Putting a restored face back where it came from. Owns the mask: outside it no pixel changes (R16).
+
+The mask is an ellipse over the face, or what a face parser calls face. Either has weight 1 inside and falls to exactly
+0 toward its border.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from facerecon.engines import chips
+from facerecon.faces.alignment import Affine
+from facerecon.records import RGB
+
+SIDE_PX = 512
+Mask = npt.NDArray[np.float32]
+# The part of the 512x512 picture that is pasted: an ellipse over the face (brow to chin), feathered toward its border.
+_CENTRE, _RADII = (256.0, 285.0), (165.0, 215.0)
+_FEATHER = 0.25
+ELLIPSE = "elliptic feather"
+
+
+def paste(canvas: RGB, square: RGB, from_square: Affine, weight: Mask) -> RGB:
+    """Return `canvas` with the restored 512x512 `square` in it, as far as `weight` says.
+
+    `from_square` (2x3) maps the square's pixels to the canvas's; `weight` is float32 (height, width) in 0..1. Where it
+    is 0 the pixels are the canvas's, exactly.
+    """
+    height, width = canvas.shape[:2]
+    face = chips.resample(square, from_square, width, height).astype(np.float32)
+    mixed = canvas + weight[..., None] * (face - canvas)
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
+
+
+def inverted(to_square: Affine, scale: int) -> Affine:
+    """Return the 2x3 transform from the square to the crop enlarged by `scale` (pixel centres at integers in both)."""
+    linear = np.linalg.inv(to_square[:, :2])
+    matrix = np.column_stack((linear, -linear @ to_square[:, 2])) * scale
+    matrix[:, 2] += (scale - 1) / 2
+    return matrix
+
+
+def window(from_square: Affine, height: int, width: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a canvas that the square can touch; empty slices where it lies beyond."""
+    corners = np.array([(x, y, 1.0) for x in (-1, SIDE_PX) for y in (-1, SIDE_PX)]) @ from_square.T
+    (x0, y0), (x1, y1) = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int) + 1
+    rows, columns = np.clip((y0, y1), 0, height), np.clip((x0, x1), 0, width)
+    return slice(int(rows[0]), int(rows[1])), slice(int(columns[0]), int(columns[1]))
+
+
+def elliptic_mask(from_square: Affine, width: int, height: int) -> Mask:
+    """Return the weight of the restored face, float32 (height, width): 1 inside, 0 outside the ellipse, smooth between.
+
+    It is computed at each pixel of the result, not warped, so that outside is exactly 0.
+    """
+    points = _square_points(from_square, width, height)
+    inside = np.logical_and(points > -0.5, points < SIDE_PX - 0.5).all(-1)
+    radius = np.hypot(*((points[..., axis] - _CENTRE[axis]) / _RADII[axis] for axis in (0, 1)))
+    return _smooth(np.clip((1 - radius) / _FEATHER, 0, 1) * inside)
+
+
+def _square_points(from_square: Affine, width: int, height: int) -> npt.NDArray[np.float64]:
+    """Return where each pixel of the result lies in the square, (height, width, 2)."""
+    linear = np.linalg.inv(from_square[:, :2])
+    y, x = np.mgrid[:height, :width]
+    return np.asarray(np.stack((x - from_square[0, 2], y - from_square[1, 2]), -1) @ linear.T)
+
+
+def parsed_mask(ramp: Mask, from_square: Affine, width: int, height: int) -> Mask:
+    """Return a parser's ramp, float32 (512, 512) in 0..1, as the weight at each pixel of the result.
+
+    Interpolated linearly, and 0 beyond the square: a pixel has weight only beside a pixel that has.
+    """
+    size = (width, height)
+    warped = cv2.warpAffine(ramp, from_square, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return _smooth(np.clip(warped, 0, 1))
+
+
+def _smooth(ramp: npt.NDArray[np.floating]) -> Mask:
+    return np.asarray(ramp * ramp * (3 - 2 * ramp), dtype=np.float32)

@@ -1,0 +1,44 @@
+"""One network in the precisions that are asked for. Owns conversion and autocast; never picks a precision."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from facerecon.engines.runtime import DTYPES
+from facerecon.weights import Precision
+
+Call = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+
+
+class Variants:
+    """A network on a device, called with tiles in 0..1 on the CPU and a precision.
+
+    With `converted`, a half precision is a network of that type, its weights converted once: right for networks that
+    are convolutions throughout. Without it torch's autocast chooses per operation, which keeps sums and norms in fp32.
+    """
+
+    def __init__(
+        self, network: nn.Module, device: torch.device, call: Call, *, converted: bool, channels_last: bool = True
+    ) -> None:
+        """Take a network in fp32; `call` runs it on a batch."""
+        self._call, self._device, self._converted = call, device, converted
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        self._networks: dict[Precision, nn.Module] = {"fp32": network.to(device).to(memory_format=self._layout)}
+
+    def __call__(self, tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+        """Return the output in float32, on the device."""
+        if self._converted:
+            batch = tiles.to(self._device, DTYPES[precision], memory_format=self._layout)
+            return self._call(self._network(precision), batch).float()
+        batch = tiles.to(self._device, memory_format=self._layout)
+        with torch.autocast(self._device.type, DTYPES[precision], enabled=precision != "fp32"):
+            return self._call(self._networks["fp32"], batch).float()
+
+    def _network(self, precision: Precision) -> nn.Module:
+        if precision not in self._networks:
+            self._networks[precision] = copy.deepcopy(self._networks["fp32"]).to(DTYPES[precision])
+        return self._networks[precision]
