@@ -78,6 +78,7 @@ def _weights(items: Sequence[tuple[Entry, str]]) -> Table:
 
 def _missing(profile_name: str, states: dict[str, str]) -> list[str]:
     profile = load_profile(profile_name)
-    restorers = [step.model for step in profile.enhance.steps if isinstance(step, RestoreStep)]
+    steps = [step for step in profile.enhance.steps if isinstance(step, RestoreStep)]
+    restorers = [step.model for step in steps if isinstance(step.model, str)]
     needed = [profile.detect.model, *restorers, profile.recognize.model]
     return [name for name in needed if name != "auto" and states.get(name) != "present"]

@@ -45,7 +45,19 @@ def enhancement(document: Mapping[str, Any]) -> RenderableType:
     second = Text.assemble(("Fused pictures: ", "bold"), str(len(fused)), f" ({frames} frames)" if fused else "")
     warned = sum(bool(record["warnings"]) for record in restored)
     warning = [Text(f"  {warned} with warnings; see the report", style="yellow")] if warned else []
-    return Group(line, *warning, second, *_skips(document))
+    outputs = [_rendered(each) for each in document["rendered"]]
+    if not restored and not fused and outputs:
+        return Group(*outputs)
+    return Group(line, *warning, second, *_skips(document), *outputs)
+
+
+def _rendered(each: Mapping[str, Any]) -> Text:
+    frames, files = each["frames"], each["files"]
+    count = (
+        f"{frames['requested']} = {frames['written']} written + {frames['failed']} failed + {frames['skipped']} skipped"
+    )
+    where = files[0] if len(files) == 1 else f"{len(files)} files"
+    return Text.assemble((f"{each['kind'].capitalize()}: ", "bold"), f"{where}   frames: {count}")
 
 
 def candidates(document: Mapping[str, Any]) -> RenderableType:

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from facerecon.filters.scaling import Method
     from facerecon.pipeline.accounts import Context
     from facerecon.video import Source
+    from facerecon.video.interlacing import Deinterlace
 
 NOT_STATED = "not stated"
+# YAML takes "on" and "off" for booleans, so profiles use other words.
+_DEINTERLACE: dict[str, Deinterlace] = {"never": "off", "auto": "auto", "always": "on"}
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,9 @@ class Workbench:
 def _open(path: Path, profile: Profile) -> Source:
     from facerecon.video import open_source
 
-    return open_source(path, deinterlace=profile.extract.deinterlace, square_pixels=profile.extract.square_pixels)
+    return open_source(
+        path, deinterlace=_DEINTERLACE[profile.extract.deinterlace], square_pixels=profile.extract.square_pixels
+    )
 
 
 def software() -> dict[str, Any]:

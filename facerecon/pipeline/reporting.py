@@ -18,6 +18,7 @@ from facerecon.records import (
     GalleryRecord,
     Measurement,
     Record,
+    RenderedRecord,
     RestoredRecord,
     Skipped,
     TrackRecord,
@@ -78,12 +79,17 @@ def collect(case: Case) -> CaseReport:
             for skipped in _latest(case, Skipped, f"{stage}-skipped", stage)
         ),
         measurements=_latest(case, Measurement, "measurements", "measure"),
+        rendered=_all(case, RenderedRecord, "rendered", "render"),
         fused=_latest(case, FusedRecord, "fused", "enhance"),
         embeddings=_latest(case, EmbeddingRecord, "embeddings", "recognize"),
         ledger=case.ledger.entries,
         ledger_head=case.ledger.head,
         picture=case.bytes_of,
     )
+
+
+def _all(case: Case, kind: type[R], name: str, stage: str) -> tuple[R, ...]:
+    return tuple(record for run, _ in enumerate(case.runs(stage), start=1) for record in case.read(kind, name, run))
 
 
 def _latest(case: Case, kind: type[R], name: str, stage: str) -> tuple[R, ...]:

@@ -52,7 +52,7 @@ class Extract(Section):
     """Decoding and sampling. Interlaced fields and pixels that are not square are put right before anything else."""
 
     sample: Sample = Sample()
-    deinterlace: Literal["off", "auto", "on"] = "auto"
+    deinterlace: Literal["never", "auto", "always"] = "auto"
     square_pixels: bool = True
     motion: Motion = Motion()
     max_failed_percent: Annotated[float, Field(ge=0, le=100)] = 10.0

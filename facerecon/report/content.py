@@ -17,6 +17,7 @@ from facerecon.records import (
     FusedRecord,
     GalleryRecord,
     Measurement,
+    RenderedRecord,
     RestoredRecord,
     Skipped,
     TrackRecord,
@@ -47,3 +48,4 @@ class CaseReport:
     picture: Callable[[str], bytes]
     embeddings: tuple[EmbeddingRecord, ...] = ()
     fused: tuple[FusedRecord, ...] = ()
+    rendered: tuple[RenderedRecord, ...] = ()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from facerecon.ledger import LedgerEntry
-from facerecon.records import RestoredRecord
+from facerecon.records import FusedRecord, RestoredRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Cell, Column, Fact, Facts, Raw, Section, Table, Text
 from facerecon.report.content import CaseReport
@@ -126,7 +126,7 @@ def probe_appendix(report: CaseReport) -> Section:
 
 def steps_appendix(report: CaseReport) -> tuple[Section, ...]:
     """Return the digests of every step's input and output (R10), or nothing when no picture was enhanced."""
-    if not report.restored:
+    if not report.restored and not report.fused:
         return ()
     columns = (
         Column("Picture", weight=2.2),
@@ -134,12 +134,13 @@ def steps_appendix(report: CaseReport) -> tuple[Section, ...]:
         Column("Input", weight=1.1, mono=True),
         Column("Output", weight=1.1, mono=True),
     )
-    rows = tuple(row for record in report.restored for row in _step_rows(record))
-    caption = "Pixel digests before and after every step; in full in records/restored.jsonl."
+    made: tuple[RestoredRecord | FusedRecord, ...] = (*report.fused, *report.restored)
+    rows = tuple(row for record in made for row in _step_rows(record))
+    caption = "Pixel digests before and after every step; in full in records/restored.jsonl and records/fused.jsonl."
     return (Section("steps", "Digests of every processing step", (Table(caption, columns, rows),), appendix=True),)
 
 
-def _step_rows(record: RestoredRecord) -> Iterator[tuple[Cell, ...]]:
+def _step_rows(record: RestoredRecord | FusedRecord) -> Iterator[tuple[Cell, ...]]:
     for step in record.steps:
         yield (
             Cell(shown(record.id)),

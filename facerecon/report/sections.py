@@ -39,6 +39,7 @@ from facerecon.report.history import STAGES, StageHistory, stage_history
 from facerecon.report.notation import DASH, duration, integer, plural, short, shown, similarity, size, threshold, utc
 from facerecon.report.omissions import omissions_section
 from facerecon.report.processing import processing_section
+from facerecon.report.rendered import rendered_section
 from facerecon.report.timeline import Clock, timelines
 from facerecon.report.tracks import TrackView, track_section, track_views
 from facerecon.report.truth import truth_section
@@ -69,6 +70,7 @@ def document(report: CaseReport) -> Document:
         *_tracks(sources),
         omissions_section(report, stages),
         *truth_section(report),
+        *rendered_section(report),
         processing_section(report, stages),
         source_section(report),
         Section("limits", "Limits of this report", (Bullets(wording.LIMITS),)),
@@ -125,6 +127,7 @@ def _summary(sources: _Sources) -> Section:
     blocks: list[Block] = [Text(_finding(sources), "result"), Stats(_stats(sources))]
     if sources.tracks:
         blocks += [_contact_row(sources), Text(f"{wording.TRACK} {wording.HOW_TO_READ}")]
+    blocks += _prepared(sources)
     blocks += _strength(sources)
     blocks.append(_stage_table(sources))
     return Section("summary", "Summary", tuple(blocks))
@@ -180,6 +183,13 @@ def _stats(sources: _Sources) -> tuple[tuple[str, str], ...]:
         (restored, "enhanced pictures" if restored != DASH else "enhancement not run"),
         (integer(above) if compared else DASH, "candidates above threshold" if compared else "comparison not run"),
     )
+
+
+def _prepared(sources: _Sources) -> list[Block]:
+    preparation = sources.stages["extract"].details.get("preparation") or ()
+    if not isinstance(preparation, (list, tuple)) or not preparation:
+        return []
+    return [Text(f"{wording.PREPARED}{'; '.join(shown(each) for each in preparation)}.")]
 
 
 def _strength(sources: _Sources) -> list[Block]:

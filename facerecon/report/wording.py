@@ -78,6 +78,13 @@ SIMILARITY = (
     "nor a likelihood ratio. The threshold is an operating point of the model, not a strength of evidence."
 )
 
+RENDERED = (
+    "Every picture of these files was computed and says so in its pixels. Outside the faces the pixels are the named "
+    "upscaler's. Times are those of the source; the sound is the source's own, copied without decoding."
+)
+RENDERED_CAPTION = "Files that were rendered from whole frames."
+PREPARED = "Before anything else looked at them, all frames were prepared; ORIGINAL here means the prepared frame: "
+
 ACCOUNT_CAPTION = "Account of all items: requested = written + failed + skipped."
 TRUTH_CAPTION = (
     "Measured against known truth. Such figures exist only for material whose undamaged original is "
