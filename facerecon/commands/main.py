@@ -24,7 +24,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-COMMANDS = ("run", "extract", "enhance", "recognize", "report", "verify", "demo", "profiles", "weights", "doctor")
+COMMANDS = (
+    "run",
+    "extract",
+    "enhance",
+    "recognize",
+    "report",
+    "verify",
+    "evaluate",
+    "demo",
+    "profiles",
+    "weights",
+    "doctor",
+)
 for _name in COMMANDS:
     importlib.import_module(f"facerecon.commands.{_name}").register(app)
 

@@ -17,6 +17,7 @@ from facerecon.pipeline.steps import Progress, run_steps, step_text
 from facerecon.profiles import ENLARGING_KINDS, Enhance, RestoreStep, Step
 from facerecon.records import (
     ChipRecord,
+    Detection,
     FaceChip,
     FusedRecord,
     RestoredFace,
@@ -112,7 +113,7 @@ class _Enhancement:
     def _some(self, records: Sequence[ChipRecord]) -> None:
         begun: list[tuple[ChipRecord, FaceChip, Progress]] = []
         for record in records:
-            steps = steps_for(record, self.settings)
+            steps = steps_for(record.detection, record.size, self.settings)
             if isinstance(steps, Refusal):
                 self.faces.skip(record.id, steps.reason, steps.detail)
                 self.context.listener.advanced("enhance")
@@ -249,9 +250,9 @@ class Refusal:
     detail: str
 
 
-def steps_for(record: ChipRecord, settings: Enhance) -> tuple[Step, ...] | Refusal:
+def steps_for(face: Detection, size: tuple[int, int], settings: Enhance) -> tuple[Step, ...] | Refusal:
     """Return the profile's steps for one best shot: none below the minimum size, no enlargement above the maximum."""
-    eyes, (width, height) = record.detection.frontal_inter_eye_px, record.size
+    eyes, (width, height) = face.frontal_inter_eye_px, size
     if eyes < settings.min_inter_eye_px:
         return Refusal(
             "below-minimum-size",
