@@ -80,10 +80,13 @@ def averages(figures: list[Measurement]) -> list[dict[str, Any]]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("against the known truth", "PSNR, dB", "SSIM", box=None, header_style="dim", pad_edge=False)
+    table = Table(
+        "against the known truth", "PSNR, dB", "SSIM", "pictures", box=None, header_style="dim", pad_edge=False
+    )
     by_variant: dict[str, Mapping[str, float]] = {}
+    pictures = {row["variant"]: str(row["pictures"]) for row in rows}
     for row in rows:
         by_variant[row["variant"]] = {**by_variant.get(row["variant"], {}), row["metric"]: row["mean"]}
     for variant, values in by_variant.items():
-        table.add_row(variant, f"{values['PSNR']:.2f}", f"{values['SSIM']:.3f}")
+        table.add_row(variant, f"{values['PSNR']:.2f}", f"{values['SSIM']:.3f}", pictures[variant])
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from facerecon.commands import options
 from facerecon.console import Console
-from facerecon.profiles import load_profile, shipped_profiles
+from facerecon.profiles import Profile, load_profile, shipped_profiles
 
 group = typer.Typer(help="Processing profiles: what a run does, as a readable YAML file.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Profile name or YAML file.", show_default=False)]
@@ -53,7 +54,14 @@ def show(
     if as_json:
         console.result({"profile": profile.resolved(), "sha256": profile.digest})
     else:
-        console.out.print(profile.to_yaml(), markup=False, end="")
+        console.out.print(profile.to_yaml(), markup=False, highlight=False, soft_wrap=True, end="")
+
+
+@group.command("schema")
+def schema() -> None:
+    """Print the JSON schema of profiles, for editors that check YAML while you type."""
+    text = json.dumps(Profile.model_json_schema(by_alias=True), indent=2)
+    Console().out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @group.command("validate")

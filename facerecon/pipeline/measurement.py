@@ -6,7 +6,7 @@ bright a picture is shown is not what these figures are about. The same is done 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -17,13 +17,13 @@ from facerecon.case import Case
 from facerecon.filters.scaling import enlarge
 from facerecon.pictures import decode_picture
 from facerecon.pipeline.enhancement import load_chip
-from facerecon.records import RGB, ChipRecord, FrameRecord, Measurement, RestoredRecord
+from facerecon.records import RGB, ChipRecord, FrameRecord, FusedRecord, Measurement, RestoredRecord
 
 Truth = Callable[[int, int], RGB]
 
 
 def measure(case: Case, truth: Truth, reference: str) -> list[Measurement]:
-    """Compare each enhanced picture, and plain bicubic enlargement of its original, with the truth.
+    """Compare each enhanced or fused picture, and plain bicubic enlargement of its original, with the truth.
 
     Args:
         case: a case with enhanced pictures.
@@ -35,27 +35,50 @@ def measure(case: Case, truth: Truth, reference: str) -> list[Measurement]:
     """
     frames = {frame.id: frame.index for frame in case.read(FrameRecord, "frames")}
     chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
-    restored = case.read(RestoredRecord, "restored", len(case.runs("enhance")))
+    runs = len(case.runs("enhance"))
+    restored, fused = case.read(RestoredRecord, "restored", runs), case.read(FusedRecord, "fused", runs)
     with case.stage("measure", {"reference": reference}, case.digests("faces/")) as run:
         run.declare("measurements")
         figures = [
             figure
-            for record in restored
-            for figure in _figures(case, record, chips[record.chip], frames, truth, reference)
+            for (name, scale), shown in _by_shot(restored, fused).items()
+            for figure in _figures(case, (chips[name], scale), shown, frames, truth, reference)
         ]
         run.record("measurements", *figures)
     return figures
 
 
+def _by_shot(
+    restored: Sequence[RestoredRecord], fused: Sequence[FusedRecord]
+) -> dict[tuple[str, int], dict[str, RestoredRecord | FusedRecord]]:
+    """Group what was made by the shot and scale that it is measured at; a fused picture belongs to its reference."""
+    groups: dict[tuple[str, int], dict[str, RestoredRecord | FusedRecord]] = {}
+    for record in restored:
+        groups.setdefault((record.chip, record.scale), {})[record.model or "classical"] = record
+    for picture in fused:
+        groups.setdefault((picture.reference, picture.scale), {})["fused"] = picture
+    return groups
+
+
 def _figures(
-    case: Case, record: RestoredRecord, chip: ChipRecord, frames: Mapping[str, int], truth: Truth, reference: str
+    case: Case,
+    subject: tuple[ChipRecord, int],
+    shown: Mapping[str, RestoredRecord | FusedRecord],
+    frames: Mapping[str, int],
+    truth: Truth,
+    reference: str,
 ) -> list[Measurement]:
-    scale, (x, y), (width, height) = record.scale, chip.origin, chip.size
+    """Compare everything that was made of one shot at one scale, and its bicubic enlargement, with the truth."""
+    chip, scale = subject
+    (x, y), (width, height) = chip.origin, chip.size
     true = truth(frames[chip.frame], scale)[y * scale : (y + height) * scale, x * scale : (x + width) * scale]
-    shown = decode_picture(case.bytes_of(record.path), record.path)[: record.content[1], : record.content[0]]
-    variants = {"bicubic": enlarge(load_chip(case, chip).pixels, scale, "bicubic"), record.model or "classical": shown}
+    variants = {"bicubic": enlarge(load_chip(case, chip).pixels, scale, "bicubic")}
+    for name, record in shown.items():
+        variants[name] = decode_picture(case.bytes_of(record.path), record.path)[
+            : record.content[1], : record.content[0]
+        ]
     return [
-        Measurement(subject=record.chip, variant=name, metric=metric, value=value, unit=unit, reference=reference)
+        Measurement(subject=chip.id, variant=name, metric=metric, value=value, unit=unit, reference=reference)
         for name, pixels in variants.items()
         for metric, value, unit in (("PSNR", psnr_db(pixels, true), "dB"), ("SSIM", ssim(pixels, true), ""))
     ]

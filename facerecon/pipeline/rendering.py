@@ -6,9 +6,10 @@ Frames in = frames out + failures, each listed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Literal
 
@@ -18,12 +19,13 @@ from facerecon import __version__
 from facerecon.case import Case, StageRun
 from facerecon.errors import EvidenceError, UsageError
 from facerecon.filters.scaling import Method, enlarge
+from facerecon.hashing import canonical_json
 from facerecon.pictures import encode_png, with_label
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.detection import detect_faces
 from facerecon.pipeline.steps import classical, step_text
 from facerecon.profiles import ENLARGING_KINDS, ClassicalStep, RestoreStep, Sample
-from facerecon.records import RGB, Detection, FaceView, Frame, RenderedRecord, Skipped, TrackRecord
+from facerecon.records import RGB, Detection, FaceView, Frame, RenderedRecord, TrackRecord
 from facerecon.stages import Detector, RestorationFailure, Restorer, Upscaler
 from facerecon.video import Source
 from facerecon.video.writing import VideoWriter, WrittenVideo
@@ -63,13 +65,15 @@ def render(case: Case, source: Source, kind: Kind, tools: Tools, limit: int | No
 
     Raises:
         UsageError: a video is asked for of pictures, which have no times.
-        EvidenceError: not one frame could be rendered.
+        EvidenceError: not one frame could be rendered; the account of them is in the case.
         IntegrityError: the source changed while it was read.
         ResourceError: the disk is full, or memory is.
     """
     if kind == "video" and source.record.clock == "order":
         raise UsageError(f"{source.record.name} holds pictures without times; use --output frame")
-    engines = [each.stamp for each in (tools.detector, tools.model, tools.faces) if each is not None]
+    # Faces are looked for only to be restored.
+    detector = tools.detector if tools.faces else None
+    engines = [each.stamp for each in (detector, tools.model, tools.faces) if each is not None]
     details = context.details("enhance", "output", "detect") | {
         "kind": kind,
         "limit": limit,
@@ -80,6 +84,11 @@ def render(case: Case, source: Source, kind: Kind, tools: Tools, limit: int | No
         record = rendering.frames(limit) if kind == "frame" else rendering.video(limit)
         source.verify_unchanged()
         rendering.finish(record)
+    if record.frames.failed and not record.frames.written:
+        raise EvidenceError(
+            f"{source.record.name}: not one of {record.frames.failed} frames could be rendered; the reasons are in "
+            f"{case.root} (records/render-skipped)"
+        )
     return record
 
 
@@ -101,6 +110,9 @@ class _Rendering:
         )
         self.counted, self.faces = Account(run, "frame"), Account(run, "face")
         self.watch = Stopwatch()
+        self.looked_at, self.applied = 0, Counter[int]()
+        attempt = _attempt(run)
+        self.suffix = "" if attempt == 1 else f"-{attempt}"
         run.declare("rendered", "render-skipped")
 
     # --- outputs ------------------------------------------------------------------------------------------------------
@@ -119,19 +131,23 @@ class _Rendering:
         total = self.source.frame_count_from_header
         self.context.listener.started("render", min(total or limit or 0, limit or total or 0) or None)
         suffix = ".mkv" if self.settings.codec == "ffv1" else ".mp4"
-        path = f"video/enhanced{self.run.suffix}{suffix}"
+        path = f"video/enhanced{self.suffix}{suffix}"
         scratch = self.run.case.root / f".tmp-render{suffix}"
-        written = self._write_video(scratch, limit)
-        self.run.adopt(path, scratch)
+        try:
+            written = self._write_video(scratch, limit)
+            if written is None:
+                return self._record("video", "video", (), None)
+            self.run.adopt(path, scratch)
+        finally:
+            scratch.unlink(missing_ok=True)
         return self._record("video", path, (path,), written.model_copy(update={"name": Path(path).name}))
 
-    def _write_video(self, scratch: Path, limit: int | None) -> WrittenVideo:
+    def _write_video(self, scratch: Path, limit: int | None) -> WrittenVideo | None:
+        """Write the video and return what the writer says of it; None when there is no frame to write."""
         pictures = self._rendered(None, limit)
         first = next(pictures, None)
         if first is None:
-            raise EvidenceError(
-                f"{self.source.record.name}: not one frame could be rendered; the reasons are in the case"
-            )
+            return None
         size = self._layout(first).shape
         writer = VideoWriter(
             scratch,
@@ -151,7 +167,14 @@ class _Rendering:
 
     def _encode(self, writer: VideoWriter, rendered: _Rendered) -> None:
         with self.watch.measure("encode"):
-            writer.write(self._layout(rendered), rendered.frame.timestamp)
+            try:
+                writer.write(self._layout(rendered), rendered.frame.timestamp)
+            except ValueError as error:
+                # The writer's own refusal (another size, a time too close to the last); FFmpeg's errors are subclasses.
+                if type(error) is not ValueError:
+                    raise
+                self.counted.fail(rendered.frame.id, "not-encodable", str(error))
+                return
         self.counted.wrote()
 
     # --- frames -------------------------------------------------------------------------------------------------------
@@ -167,21 +190,33 @@ class _Rendering:
 
     def _rendered(self, wanted: frozenset[str] | None, limit: int | None) -> Iterator[_Rendered]:
         """Yield the frames that could be rendered, in order; the others are accounted for."""
-        taken = 0
-        for item in self.source.frames(Sample()):
-            if isinstance(item, Skipped):
-                self.counted.omit(item)
-                continue
-            if wanted is not None and item.id not in wanted:
-                self.counted.skip(item.id, "not-asked-for")
-                continue
-            rendered = self._one(item)
+        for frame in self._asked_for(wanted, limit):
+            rendered = self._one(frame)
             self.context.listener.advanced("render")
             if rendered is not None:
                 yield rendered
-            taken += 1
-            if taken == (limit if wanted is None else len(wanted)):
+
+    def _asked_for(self, wanted: frozenset[str] | None, limit: int | None) -> Iterator[Frame]:
+        """Yield the frames of these ids, or the first `limit`; an id that does not come is a failure."""
+        if wanted is None:
+            yield from islice(self._decoded(), limit)
+            return
+        missing = set(wanted)
+        for item in self.source.frames(Sample()) if missing else ():
+            if isinstance(item, Frame) and item.id in missing:
+                missing.remove(item.id)
+                yield item
+            if not missing:
                 return
+        for name in sorted(missing):
+            self.counted.fail(name, "undecodable", "a frame that was decoded for the extraction")
+
+    def _decoded(self) -> Iterator[Frame]:
+        for item in self.source.frames(Sample()):
+            if isinstance(item, Frame):
+                yield item
+            else:
+                self.counted.omit(item.model_copy(update={"stage": self.run.name}))
 
     def _one(self, frame: Frame) -> _Rendered | None:
         with self.watch.measure("detect"):
@@ -190,8 +225,11 @@ class _Rendering:
             )
         pixels = frame.pixels
         with self.watch.measure("filter"):
-            for step in self.steps:
-                pixels = classical(pixels, step).pixels
+            for number, step in enumerate(self.steps):
+                outcome = classical(pixels, step)
+                pixels = outcome.pixels
+                self.applied[number] += outcome.applied
+        self.looked_at += 1
         canvas = self._enlarged(frame, pixels)
         if canvas is None:
             return None
@@ -263,15 +301,16 @@ class _Rendering:
     def _write_frame(self, rendered: _Rendered) -> list[str]:
         frame = rendered.frame
         text = {
-            "Software": f"facerecon {__version__}",
             "Source SHA-256": self.source.record.sha256,
             "Frame": f"{frame.id}, pts {frame.timestamp.pts} x {frame.timestamp.time_base[0]}/"
             f"{frame.timestamp.time_base[1]} s",
         }
-        original, path = f"frames/{frame.id}.original.png", f"frames/{frame.id}.enhanced{self.run.suffix}.png"
+        original, path = f"frames/{frame.id}.original.png", f"frames/{frame.id}.enhanced{self.suffix}.png"
         title = f"{self._title()} {frame.id}"
+        # No version in the original: every rendering, also a later version's, writes the same bytes again.
         self.run.write(original, encode_png(frame.pixels, {"Title": "ORIGINAL frame", **text}))
-        self.run.write(path, encode_png(with_label(rendered.pixels, title), {"Title": title, **text}))
+        made = {"Title": title, "Software": f"facerecon {__version__}", **text}
+        self.run.write(path, encode_png(with_label(rendered.pixels, title), made))
         self.counted.wrote()
         return [path]
 
@@ -287,14 +326,30 @@ class _Rendering:
             scale=model.scale if model else self.settings.scale,
             face_model=self.tools.faces.stamp.id if self.tools.faces else None,
             learned=bool(model or self.tools.faces),
-            steps=tuple(step.kind for step in self.steps),
+            steps=tuple(self._step_name(number) for number in range(len(self.steps))),
             video=video.model_dump(mode="json") if video else None,
         )
+
+    def _step_name(self, number: int) -> str:
+        """Return a step's name; for one that left frames as they were, on how many it acted."""
+        name, applied = self.steps[number].kind, self.applied[number]
+        return name if applied == self.looked_at else f"{name} (acted on {applied} of {self.looked_at} frames)"
 
     def finish(self, record: RenderedRecord) -> None:
         """Close the accounts."""
         self.run.record("rendered", record)
         close_accounts(self.run, {"frames": self.counted, "faces": self.faces})
         self.run.details["durations_s"] = self.watch.seconds
-        self.run.details["steps"] = [step_text(step, None) for step in self.steps]
+        self.run.details["steps"] = [
+            {**step_text(step, None), "frames_acted_on": self.applied[number]} for number, step in enumerate(self.steps)
+        ]
         self.context.listener.finished("render")
+
+
+def _attempt(run: StageRun) -> int:
+    """Return the number that this run's files carry: an unfinished rendering keeps its own, any other gets the next.
+
+    Files that an interrupted rendering with other settings left have other bytes; they are not in the way then.
+    """
+    begun = [canonical_json(dict(e.details)) for e in run.case.ledger.entries if e.action == f"{run.name}.started"]
+    return sum(1 for _ in groupby(begun))

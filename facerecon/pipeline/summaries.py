@@ -80,6 +80,7 @@ def _rendered(case: Case, number: int) -> dict[str, Any]:
 def _fused(case: Case, record: FusedRecord) -> dict[str, Any]:
     return {
         "track": record.track,
+        "reference": record.reference,
         "original": str(case.root / record.reference_path),
         "fused": str(case.root / record.path),
         "frames": [frame.chip.rpartition("/")[2] for frame in record.frames if frame.weight > 0],

@@ -5,7 +5,7 @@ Never runs anything: a profile is data. Unknown keys and values out of range are
 
 from facerecon.profiles.loading import load_profile, shipped_profiles, validate
 from facerecon.profiles.schema import INTERPOLATIONS, Enhance, Fuse, Output, Profile
-from facerecon.profiles.sections import Detect, Extract, Motion, Recognize, Sample, Shots, Track
+from facerecon.profiles.sections import Detect, Extract, Lens, Motion, Recognize, Sample, Shots, Stretch, Track
 from facerecon.profiles.steps import (
     ENLARGING_KINDS,
     LEARNED_KINDS,
@@ -25,6 +25,7 @@ __all__ = [
     "Enhance",
     "Extract",
     "Fuse",
+    "Lens",
     "Motion",
     "Output",
     "Profile",
@@ -34,6 +35,7 @@ __all__ = [
     "Sample",
     "Shots",
     "Step",
+    "Stretch",
     "Track",
     "WhiteBalanceStep",
     "load_profile",

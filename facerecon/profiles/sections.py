@@ -48,12 +48,30 @@ class Motion(Section):
     refresh_s: Annotated[float, Field(gt=0)] = 2.0
 
 
+class Lens(Section):
+    """Lens distortion about the picture's centre (Brown 1971; Kannala, Brandt 2006 for fisheye)."""
+
+    model: Literal["brown-conrady", "fisheye"] = "brown-conrady"
+    k1: Annotated[float, Field(ge=-2, le=2)]
+    k2: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    focal_widths: Annotated[float, Field(gt=0.05, le=20)] = 1.0
+
+
+class Stretch(Section):
+    """Proportions of a recording whose header does not tell that its pixels are not square."""
+
+    horizontal: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+    vertical: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+
+
 class Extract(Section):
     """Decoding and sampling. Interlaced fields and pixels that are not square are put right before anything else."""
 
     sample: Sample = Sample()
     deinterlace: Literal["never", "auto", "always"] = "auto"
     square_pixels: bool = True
+    lens: Lens | None = None
+    stretch: Stretch | None = None
     motion: Motion = Motion()
     max_failed_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
 

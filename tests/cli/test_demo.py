@@ -52,11 +52,23 @@ def test_psnr_and_ssim_against_the_truth(sample: Sample) -> None:
     assert means[("realesrgan-x4plus", "PSNR")] > means[("bicubic", "PSNR")] - 0.3  # dB (+0.28)
     assert means[("bicubic", "SSIM")] > 0.82  # (0.856)
     assert means[("realesrgan-x4plus", "SSIM")] > 0.83  # (0.860)
+    assert means[("fused", "PSNR")] > 30.2  # dB (31.7)
+    assert means[("fused", "SSIM")] > 0.84  # (0.862)
+
+
+def test_fused_picture_beats_the_bicubic_one_of_its_best_frame(sample: Sample) -> None:
+    lines = (sample.case / "records/measurements.jsonl").read_text().splitlines()
+    figures = [Measurement.model_validate_json(line) for line in lines]
+    (fused,) = sample.document["enhance"]["fused"]
+    assert len(fused["frames"]) >= 8
+    values = {(f.variant, f.metric): f.value for f in figures if f.subject == fused["reference"]}
+    assert values[("fused", "PSNR")] > values[("bicubic", "PSNR")] + 0.2
+    assert values[("fused", "SSIM")] > values[("bicubic", "SSIM")]
 
 
 def test_figures_are_in_the_case_and_the_report(sample: Sample) -> None:
     lines = (sample.case / "records/measurements.jsonl").read_text().splitlines()
-    assert len([Measurement.model_validate_json(line) for line in lines]) == 8
+    assert len([Measurement.model_validate_json(line) for line in lines]) == 10
     html = Path(sample.document["report"]["html"]).read_text()
     assert "PSNR" in html
     assert "31." in html
