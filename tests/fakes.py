@@ -25,6 +25,7 @@ from facerecon.video import Source
 
 SKIN = (200, 150, 120)
 OTHER = (120, 150, 200)
+PAINT = (10, 250, 10)
 
 
 def stamp(model_id: str, role: str) -> ModelStamp:
@@ -87,7 +88,7 @@ class FakeDetector:
 
 
 class FakeRestorer:
-    """Repeats pixels; fails on request."""
+    """Repeats pixels, of a face or a whole picture; fails on request."""
 
     def __init__(self, model_id: str = "realesrgan-x4plus", scale: int = 4, fail: bool = False) -> None:
         self.scale, self.fail = scale, fail
@@ -96,11 +97,21 @@ class FakeRestorer:
     companions = ()
 
     def restore(self, faces: Sequence[FaceView]) -> list[RestorationOutcome]:
+        return self.enlarge([face.pixels for face in faces])
+
+    def enlarge(self, pictures: Sequence[RGB]) -> list[RestorationOutcome]:
         if self.fail:
-            return [RestorationFailure("tile 0,0 is not finite, also in fp32") for _ in faces]
-        return [
-            Restoration(face.pixels.repeat(self.scale, 0).repeat(self.scale, 1), "fp32", "1 tile") for face in faces
-        ]
+            return [RestorationFailure("tile 0,0 is not finite, also in fp32") for _ in pictures]
+        return [Restoration(each.repeat(self.scale, 0).repeat(self.scale, 1), "fp32", "1 tile") for each in pictures]
+
+    def restore_onto(self, canvas: RGB, faces: Sequence[FaceView], scale: int) -> tuple[RGB, list[RestorationOutcome]]:
+        """Paint `PAINT` between the outermost landmarks of each face."""
+        outcomes = self.restore(faces)
+        result = canvas.copy()
+        for face in faces if not self.fail else ():
+            (x0, y0), (x1, y1) = (np.round(f(face.landmarks, axis=0) * scale).astype(int) for f in (np.min, np.max))
+            result[y0:y1, x0:x1] = PAINT
+        return result, outcomes
 
 
 class FakeRecognizer:
@@ -129,7 +140,9 @@ class FakeSource(Source):
         clock: str = "stream",
         changes: bool = False,
         interrupt_at: int | None = None,
+        preparation: tuple[str, ...] = (),
     ) -> None:
+        self.preparation = preparation
         digest = sha256_bytes(b"".join(p.tobytes() if p is not None else b"?" for p in pictures))
         self.record = SourceRecord(
             path="/evidence/clip.mp4",

@@ -203,11 +203,12 @@ class Workbench:
 
 
 def _open(path: Path, profile: Profile) -> Source:
+    from facerecon.pipeline.preparation import prepared
     from facerecon.video import open_source
 
-    return open_source(
-        path, deinterlace=_DEINTERLACE[profile.extract.deinterlace], square_pixels=profile.extract.square_pixels
-    )
+    settings = profile.extract
+    fields = _DEINTERLACE[settings.deinterlace]
+    return prepared(open_source(path, deinterlace=fields, square_pixels=settings.square_pixels), settings)
 
 
 def software() -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _frames(chips: Sequence[FaceChip], fused: Fused) -> list[FusedFrame]:
 
 def _step(chips: Sequence[FaceChip], fused: Fused, settings: Enhance) -> StepRecord:
     return StepRecord(
-        name="fuse",
+        name="fusion",
         description=DESCRIPTION,
         reference=REFERENCE,
         parameters=settings.fuse.model_dump(mode="json", exclude={"enabled"}),

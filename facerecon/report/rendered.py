@@ -8,7 +8,7 @@ from facerecon.records import RenderedRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Cell, Column, Section, Table, Text
 from facerecon.report.content import CaseReport
-from facerecon.report.notation import shown, threshold
+from facerecon.report.notation import DASH, shown, threshold
 
 
 def rendered_section(report: CaseReport) -> tuple[Section, ...]:
@@ -36,14 +36,12 @@ def _rows(record: RenderedRecord) -> Iterator[tuple[Cell, ...]]:
     made = f"{steps}; faces by {record.face_model}" if record.face_model else steps
     counts = record.frames
     account = f"{counts.requested} = {counts.written} written + {counts.failed} failed + {counts.skipped} skipped"
-    for path, digest in record.files.items():
-        yield (
-            Cell(shown(path)),
-            Cell(shown(made)),
-            Cell(account),
-            Cell(str(record.faces.written) if record.face_model else "none"),
-            Cell(digest),
-        )
+    faces = str(record.faces.written) if record.face_model else "none"
+    files = record.files or {f"{record.place}: no file": DASH}
+    for number, (path, digest) in enumerate(files.items()):
+        # The account is the rendering's, not a file's.
+        told = (account, faces) if number == 0 else ("as above", "as above")
+        yield (Cell(shown(path)), Cell(shown(made)), *(Cell(each) for each in told), Cell(digest))
 
 
 def _notes(report: CaseReport) -> Iterator[Text]:

@@ -240,7 +240,7 @@ class Builder:
                     )
                     for index, chip in enumerate(chips)
                 ),
-                steps=(steps(False)[0].model_copy(update={"name": "fuse", "learned": False}),),
+                steps=(steps(False)[0].model_copy(update={"name": "fusion", "learned": False}),),
                 count_path=count_path,
                 count_sha256=sha256_bytes(self.files[count_path]),
                 mean_count=1.9,
