@@ -5,6 +5,6 @@ not fit are rejected, each with its reason, and how many frames stand behind eac
 """
 
 from facerecon.fusion.combination import Fused, fuse
-from facerecon.fusion.registration import Registration, register
+from facerecon.fusion.registration import Registration, onto, register
 
-__all__ = ["Fused", "Registration", "fuse", "register"]
+__all__ = ["Fused", "Registration", "fuse", "onto", "register"]

@@ -49,6 +49,16 @@ def register(reference: FaceView, picture: FaceView, min_correlation: float) -> 
     return Registration(matrix, correlation, _problem(correlation, min_correlation, shift))
 
 
+def onto(reference: FaceView, picture: FaceView, fit: Registration) -> RGB:
+    """Return a registered picture on the reference's pixel grid (Lanczos; its border pixels repeated beyond it)."""
+    height, width = reference.pixels.shape[:2]
+    flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(
+        picture.pixels, fit.to_picture, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved, np.uint8)
+
+
 def luminance(pixels: RGB) -> Plane:
     """Return BT.601 luminance, float32, 0..255."""
     return np.asarray(cv2.cvtColor(pixels.astype(np.float32), cv2.COLOR_RGB2GRAY), np.float32)

@@ -11,11 +11,12 @@ from facerecon.errors import IntegrityError
 from facerecon.hashing import sha256_array
 from facerecon.pictures import decode_picture, encode_png, with_label
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
-from facerecon.pipeline.fusing import fuse_track, shots_for
+from facerecon.pipeline.fusing import fuse_track, neighbours_of, shots_for
 from facerecon.pipeline.invention import Invention, measure_invention
 from facerecon.pipeline.steps import Progress, run_steps, step_text
 from facerecon.profiles import ENLARGING_KINDS, Enhance, RestoreStep, Step
 from facerecon.records import (
+    RGB,
     ChipRecord,
     Detection,
     FaceChip,
@@ -81,11 +82,14 @@ class _Enhancement:
         self.settings = context.profile.enhance
         self.faces, self.tracks = Account(run, "face"), Account(run, "track")
         self.watch = Stopwatch()
+        self.bursts: dict[str, list[ChipRecord]] = {}
         run.declare("restored", "fused", "enhance-skipped")
 
     def process(self, tracks: Sequence[TrackRecord], chips: Mapping[str, ChipRecord]) -> None:
         """Enhance every track's best shots, best first, and fuse its shots."""
         chosen = [chips[name] for track in tracks for name in track.best[: self.settings.shots]]
+        if self.settings.steps[0].kind == "nlmeans-multi":
+            self.bursts = {track.best[0]: [chips[name] for name in track.burst] for track in tracks if track.best}
         self.context.listener.started("enhance", len(chosen) + len(tracks))
         self._count_others(tracks)
         for start in range(0, len(chosen), _CHUNK):
@@ -119,11 +123,17 @@ class _Enhancement:
                 self.context.listener.advanced("enhance")
                 continue
             chip = load_chip(self.run.case, record)
-            begun.append((record, chip, Progress(chip.pixels, chip.view.landmarks, steps, light=chip.scene_light)))
+            face = Progress(chip.pixels, chip.view.landmarks, steps, chip.scene_light, self._neighbours(chip))
+            begun.append((record, chip, face))
         run_steps([face for _, _, face in begun], self.settings.steps, self.restorers, self.watch)
         for record, chip, face in begun:
             self._finish(record, chip, face)
             self.context.listener.advanced("enhance")
+
+    def _neighbours(self, chip: FaceChip) -> tuple[RGB, ...]:
+        """Return the frames round a track's very best shot, registered to it, where a step wants them."""
+        burst = [load_chip(self.run.case, record) for record in self.bursts.get(chip.id, [])]
+        return neighbours_of(chip, burst, self.settings.fuse.min_correlation)
 
     def _finish(self, record: ChipRecord, chip: FaceChip, face: Progress) -> None:
         if face.failure:

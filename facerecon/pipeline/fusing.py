@@ -9,7 +9,7 @@ import numpy as np
 
 from facerecon import __version__
 from facerecon.case import StageRun
-from facerecon.fusion import Fused, fuse
+from facerecon.fusion import Fused, fuse, onto, register
 from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png, with_label
 from facerecon.pipeline.accounts import Stopwatch
@@ -120,6 +120,13 @@ def count_map(fused: Fused) -> RGB:
     most = max(2, len(fused.weights))
     levels = np.clip((fused.count - 1) * (255 / (most - 1)), 0, 255).astype(np.uint8)
     return np.asarray(cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def neighbours_of(chip: FaceChip, others: Sequence[FaceChip], min_correlation: float) -> tuple[RGB, ...]:
+    """Return the shots near one in time that fit it, registered to its pixel grid, nearest first."""
+    near = sorted(others, key=lambda other: abs(other.timestamp.seconds - chip.timestamp.seconds))
+    fits = [(other.view, register(chip.view, other.view, min_correlation)) for other in near if other.id != chip.id]
+    return tuple(onto(chip.view, view, fit) for view, fit in fits if not fit.problem)
 
 
 def shots_for(track: TrackRecord, chips: dict[str, ChipRecord]) -> list[ChipRecord]:

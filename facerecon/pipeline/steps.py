@@ -14,14 +14,14 @@ from facerecon.filters.balance import white_balance
 from facerecon.filters.blocks import deblock
 from facerecon.filters.catalogue import DESCRIPTIONS
 from facerecon.filters.deconvolution import deconvolve_defocus, deconvolve_motion
-from facerecon.filters.denoise import non_local_means, wavelet
+from facerecon.filters.denoise import non_local_means, non_local_means_multi, wavelet
 from facerecon.filters.illumination import lime
 from facerecon.filters.outcome import Filtered
 from facerecon.filters.scaling import enlarge
 from facerecon.filters.tone import auto_exposure, clahe, exposure, gamma
 from facerecon.hashing import sha256_array
 from facerecon.pipeline.accounts import Stopwatch
-from facerecon.profiles import ClassicalStep, ResizeStep, RestoreStep, Step, WhiteBalanceStep
+from facerecon.profiles import ClassicalStep, NlmeansMultiStep, ResizeStep, RestoreStep, Step, WhiteBalanceStep
 from facerecon.records import RGB, FaceView, Landmarks5, ModelStamp, StepRecord, shift_landmarks
 from facerecon.stages import RestorationFailure, Restorer
 
@@ -34,6 +34,14 @@ def _exposure(pixels: RGB, stops: float | str, target_levels: float, max_stops: 
     return exposure(pixels, stops=stops)
 
 
+def _averaged(series: Sequence[RGB], **arguments: Any) -> Filtered:
+    pixels = non_local_means_multi(series, 0, **arguments)
+    used = min(arguments["window"] - 1, (len(series) - 1) // 2 * 2)
+    return Filtered(
+        pixels, True, f"with {used} neighbouring frames" if used else "no neighbouring frames: this one alone"
+    )
+
+
 FILTERS: Mapping[str, Filter] = {
     "gamma": gamma,
     "lime": lime,
@@ -41,6 +49,7 @@ FILTERS: Mapping[str, Filter] = {
     "exposure": _exposure,
     "white-balance": white_balance,
     "nlmeans": non_local_means,
+    "nlmeans-multi": lambda pixels, **arguments: _averaged((pixels,), **arguments),
     "wavelet": wavelet,
     "deblock": deblock,
     "deblur-motion": deconvolve_motion,
@@ -54,13 +63,15 @@ _LEARNED = "Enlarges with a trained neural network. It may add detail that was n
 class Progress:
     """One face on its way through the steps. `failure` is set when a step failed; its pixels are then of no use.
 
-    `light` is the colour of the whole frame's light: a face alone is no grey world.
+    `light` is the colour of the whole frame's light: a face alone is no grey world. `neighbours` are frames near it in
+    time, registered to it, nearest first.
     """
 
     pixels: RGB
     landmarks: Landmarks5
     steps: tuple[Step, ...]
     light: tuple[float, float, float] | None = None
+    neighbours: tuple[RGB, ...] = ()
     scale: int = 1
     records: list[StepRecord] = field(default_factory=list)
     pictures: list[RGB] = field(default_factory=list)
@@ -106,6 +117,8 @@ def _filter(face: Progress, step: ClassicalStep) -> None:
 
 
 def _for_face(face: Progress, step: ClassicalStep) -> Filtered:
+    if isinstance(step, NlmeansMultiStep):
+        return _averaged((face.pixels, *face.neighbours), **_arguments(step))
     if not isinstance(step, WhiteBalanceStep) or step.light_k is not None:
         return classical(face.pixels, step)
     if face.light is None:

@@ -36,6 +36,12 @@ class Enhance(Section):
     fuse: Fuse = Fuse()
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _neighbours_come_first(self) -> Enhance:
+        if any(step.kind == "nlmeans-multi" for step in self.steps[1:]):
+            raise ValueError("nlmeans-multi must be the first step: the neighbouring frames have had none")
+        return self
+
 
 class Output(Section):
     """Whole frames and video: the upscaler (an interpolation or a model id), faces pasted back, layout and codec.

@@ -65,6 +65,21 @@ class NlmeansStep(Section):
     search_px: Odd = 21
 
 
+class NlmeansMultiStep(Section):
+    """Non-local means over a shot and its neighbours in time, registered (Buades, Coll, Morel, AVSS 2005).
+
+    Only the very best shot of a track has neighbours (`shots.burst`); any other is denoised by itself, and that is
+    noted. Must be the first step: the neighbours have had none.
+    """
+
+    kind: Literal["nlmeans-multi"]
+    strength_levels: Annotated[float, Field(gt=0, le=50)] = 5.0
+    color_strength_levels: Annotated[float, Field(ge=0, le=50)] = 5.0
+    window: Annotated[int, Field(ge=3, le=15)] = 5
+    patch_px: Odd = 7
+    search_px: Odd = 21
+
+
 class WaveletStep(Section):
     """Wavelet denoising (Chang, Yu, Vetterli, IEEE TIP 9(9), 2000); without `sigma_levels` the noise is estimated."""
 
@@ -151,6 +166,7 @@ ClassicalStep = (
     | ExposureStep
     | WhiteBalanceStep
     | NlmeansStep
+    | NlmeansMultiStep
     | WaveletStep
     | DeblockStep
     | MotionDeblurStep

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facerecon.case import Case
-from facerecon.errors import EvidenceError, IntegrityError
+from facerecon.errors import EvidenceError, IntegrityError, ProfileError
 from facerecon.hashing import sha256_array
 from facerecon.manifest import verify
 from facerecon.pictures import decode_picture
@@ -362,6 +362,16 @@ def test_step_that_does_nothing_says_so_in_a_warning(tmp_path: Path) -> None:
     assert not record.steps[0].applied
     assert record.steps[0].input_sha256 == record.steps[0].output_sha256
     assert record.warnings[0].startswith("deblur-motion changed nothing: ")
+
+
+def test_neighbouring_frames_take_part_in_denoising(tmp_path: Path) -> None:
+    settings = profile("enhance.steps=[{kind: nlmeans-multi}, {kind: resize}]")
+    case = extracted(tmp_path / "c", walk())
+    enhance(case, {}, None, Context(settings, Silent()))
+    notes = [record.steps[0].note for record in case.read(RestoredRecord, "restored")]
+    assert notes == ["with 4 neighbouring frames", "no neighbouring frames: this one alone"]
+    with pytest.raises(ProfileError, match="nlmeans-multi must be the first step"):
+        profile("enhance.steps=[{kind: resize}, {kind: nlmeans-multi}]")
 
 
 class Inventor(FakeRestorer):
