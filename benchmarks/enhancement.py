@@ -66,6 +66,8 @@ def conditions(width: float) -> list[Condition]:
         "dark and noisy": "gain=0.08,poisson=2000,noise=4,jpeg=70",
         "warm light": f"warm=3200,{SENSOR}",
         "cold light": f"cold=15000,{SENSOR}",
+        "dark, warm light": f"gain=0.08,warm=3200,{SENSOR}",
+        "dark, cold light": f"gain=0.08,cold=15000,{SENSOR}",
         "over-exposed": f"gain=2.5,{SENSOR}",
     }
     motion = {

@@ -31,6 +31,7 @@ from facerecon.video import Source
 from facerecon.video.writing import VideoWriter, WrittenVideo
 
 Kind = Literal["frame", "video"]
+_LABEL_WIDTH_PX = 1280
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,8 @@ def render(case: Case, source: Source, kind: Kind, tools: Tools, limit: int | No
 
 @dataclass(frozen=True, eq=False)
 class _Rendered:
+    """A frame, what became of it, and how many of its faces were restored."""
+
     frame: Frame
     pixels: RGB
     faces: int
@@ -233,7 +236,7 @@ class _Rendering:
         canvas = self._enlarged(frame, pixels)
         if canvas is None:
             return None
-        return _Rendered(frame, self._with_faces(frame, pixels, canvas, found), len(found))
+        return _Rendered(frame, *self._with_faces(frame, pixels, canvas, found))
 
     def _enlarged(self, frame: Frame, pixels: RGB) -> RGB | None:
         with self.watch.measure("enlarge"):
@@ -245,10 +248,10 @@ class _Rendering:
             return None
         return outcome.pixels
 
-    def _with_faces(self, frame: Frame, pixels: RGB, canvas: RGB, found: Sequence[Detection]) -> RGB:
+    def _with_faces(self, frame: Frame, pixels: RGB, canvas: RGB, found: Sequence[Detection]) -> tuple[RGB, int]:
         usable = [face for face in found if self._usable(frame, face)]
         if self.tools.faces is None or not usable:
-            return canvas
+            return canvas, 0
         scale = canvas.shape[0] // pixels.shape[0]
         with self.watch.measure("faces"):
             views = [FaceView(pixels, face.landmarks) for face in usable]
@@ -258,7 +261,7 @@ class _Rendering:
                 self.faces.fail(frame.id, "restoration-failed", outcome.reason)
             else:
                 self.faces.wrote()
-        return result
+        return result, sum(not isinstance(outcome, RestorationFailure) for outcome in outcomes)
 
     def _usable(self, frame: Frame, face: Detection) -> bool:
         settings = self.profile.enhance
@@ -281,19 +284,21 @@ class _Rendering:
     def _layout(self, rendered: _Rendered) -> RGB:
         """Return the picture of a video: original and enhanced side by side, or enhanced only, with the label below."""
         if self.settings.layout == "enhanced":
-            return with_label(rendered.pixels, self._title())
+            return _labelled(rendered.pixels, self._title())
         scale = rendered.pixels.shape[0] // rendered.frame.pixels.shape[0]
         original = enlarge(rendered.frame.pixels, scale, "nearest")
-        return with_label(
+        return _labelled(
             np.hstack((original, rendered.pixels)), f"Left: ORIGINAL, pixels repeated. Right: {self._title()}"
         )
 
-    def _title(self) -> str:
+    def _title(self, rendered: _Rendered | None = None) -> str:
+        """Return the words of the label: of one frame, or (the same for every frame) of a video."""
+        faces = self.tools.faces if rendered is None or rendered.faces else None
         by: list[str] = [step.kind for step in self.steps]
         by.append(self.tools.upscaler_name)
-        if self.tools.faces:
-            by.append(f"faces by {self.tools.faces.stamp.id}")
-        learned = self.tools.model or self.tools.faces
+        if faces:
+            by.append(f"faces by {faces.stamp.id}")
+        learned = self.tools.model or faces
         words = "RESTORED" if learned else "ENHANCED"
         caution = "Investigative aid, may invent detail." if learned else "No learned model."
         return f"{words} by {', '.join(by)}: not original pixels. {caution}"
@@ -306,11 +311,11 @@ class _Rendering:
             f"{frame.timestamp.time_base[1]} s",
         }
         original, path = f"frames/{frame.id}.original.png", f"frames/{frame.id}.enhanced{self.suffix}.png"
-        title = f"{self._title()} {frame.id}"
+        title = f"{self._title(rendered)} {frame.id}"
         # No version in the original: every rendering, also a later version's, writes the same bytes again.
         self.run.write(original, encode_png(frame.pixels, {"Title": "ORIGINAL frame", **text}))
         made = {"Title": title, "Software": f"facerecon {__version__}", **text}
-        self.run.write(path, encode_png(with_label(rendered.pixels, title), made))
+        self.run.write(path, encode_png(_labelled(rendered.pixels, title), made))
         self.counted.wrote()
         return [path]
 
@@ -344,6 +349,15 @@ class _Rendering:
             {**step_text(step, None), "frames_acted_on": self.applied[number]} for number, step in enumerate(self.steps)
         ]
         self.context.listener.finished("render")
+
+
+def _labelled(pixels: RGB, text: str) -> RGB:
+    """Return the picture above its label, whose letters grow with the picture: they must be legible on any screen."""
+    width = pixels.shape[1]
+    factor = max(1, width // _LABEL_WIDTH_PX)
+    narrow = np.zeros((1, -(-width // factor), 3), np.uint8)
+    strip = with_label(narrow, text)[1:].repeat(factor, 0).repeat(factor, 1)
+    return np.concatenate([pixels, strip[:, :width]], axis=0)
 
 
 def _attempt(run: StageRun) -> int:

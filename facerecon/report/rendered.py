@@ -1,14 +1,28 @@
-"""Whole frames and videos that were rendered: one table. The files are named with their digests, not shown."""
+"""Whole frames and videos that were rendered: the files with their digests, what made them, and what is missing.
+
+Every rendering of the case is told, not only the latest. No picture is shown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from facerecon.records import RenderedRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Cell, Column, Section, Table, Text
 from facerecon.report.content import CaseReport
-from facerecon.report.notation import DASH, shown, threshold
+from facerecon.report.history import mapping, mappings
+from facerecon.report.notation import DASH, flat, integer, shown, threshold, value
+
+_MODEL_COLUMNS = (
+    ("id", Column("Model", weight=1.2)),
+    ("role", Column("Role", weight=1.1)),
+    ("licence", Column("Licence", weight=1.3)),
+    ("training_data", Column("Training data", weight=1.8)),
+    ("precision", Column("Precision", weight=0.7)),
+    ("weights_sha256", Column("Weights SHA-256", weight=2.2, mono=True)),
+)
 
 
 def rendered_section(report: CaseReport) -> tuple[Section, ...]:
@@ -16,9 +30,9 @@ def rendered_section(report: CaseReport) -> tuple[Section, ...]:
     if not report.rendered:
         return ()
     columns = (
-        Column("File in the case", weight=1.8),
-        Column("Made by", weight=2.2),
-        Column("Frames", weight=2.0),
+        Column("File in the case", weight=2.4),
+        Column("Made by", weight=2.0),
+        Column("Frames", weight=1.8),
         Column("Faces restored", "right", weight=0.8),
         Column("SHA-256", weight=2.6, mono=True),
     )
@@ -27,6 +41,9 @@ def rendered_section(report: CaseReport) -> tuple[Section, ...]:
         Text(wording.RENDERED),
         Table(wording.RENDERED_CAPTION, columns, rows),
         *_notes(report),
+        *_omissions(report),
+        *_steps(report),
+        *_models(report),
     )
     return (Section("rendered", "Whole frames and video", blocks),)
 
@@ -54,3 +71,60 @@ def _notes(report: CaseReport) -> Iterator[Text]:
         if record.video["times"] != "exact":
             error = threshold(1000 * record.video["largest_time_error_s"])
             yield Text(f"{shown(record.place)}: the container rounds times, by {error} ms at most.", "note")
+
+
+# --- from the ledger --------------------------------------------------------------------------------------------------
+
+
+def _details(report: CaseReport) -> list[Mapping[str, Any]]:
+    """Return what the ledger says of each finished rendering, oldest first, as the records are."""
+    return [entry.details for entry in report.ledger if entry.action == "render.finished"]
+
+
+def _omissions(report: CaseReport) -> Iterator[Table]:
+    rows = [
+        (Cell(shown(record.place)), Cell(shown(reason)), Cell(integer(count)))
+        for record, details in zip(report.rendered, _details(report), strict=False)
+        for reason, count in mapping(details.get("skipped")).items()
+    ]
+    if rows:
+        columns = (Column("Rendering", weight=1.5), Column("Why", weight=3), Column("Count", "right", weight=0.6))
+        yield Table(
+            "Frames that are not in these files, and faces in them that were left as they were.", columns, tuple(rows)
+        )
+
+
+def _steps(report: CaseReport) -> Iterator[Table]:
+    steps = _distinct(step for details in _details(report) for step in mappings(details.get("steps")))
+    columns = (
+        Column("Step", weight=1.1),
+        Column("What it does", weight=2.6),
+        Column("Reference", weight=1.8),
+        Column("Parameters", weight=1.5),
+    )
+    keys = ("name", "description", "reference")
+    rows = tuple(
+        (*(Cell(shown(step.get(key)) or DASH) for key in keys), Cell(_parameters(step) or DASH)) for step in steps
+    )
+    if rows:
+        yield Table("Filters before the enlargement, on whole frames.", columns, rows)
+
+
+def _parameters(step: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key} {text}" for key, text in flat(mapping(step.get("parameters"))))
+
+
+def _models(report: CaseReport) -> Iterator[Table]:
+    models = _distinct(model for details in _details(report) for model in mappings(details.get("models")))
+    rows = tuple(tuple(Cell(value(model.get(key))) for key, _ in _MODEL_COLUMNS) for model in models)
+    if rows:
+        yield Table("Models that took part in rendering.", tuple(column for _, column in _MODEL_COLUMNS), rows)
+
+
+def _distinct(items: Iterator[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = []
+    for item in items:
+        told = {key: text for key, text in item.items() if key != "frames_acted_on"}
+        if told not in found:
+            found.append(told)
+    return found
