@@ -29,7 +29,7 @@ from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, read_byte
 from facerecon.profiles import Profile
 from facerecon.records import CaseInfo, Record
 
-_WRITTEN_EARLY = ("extra file faces/", "extra file frames/", "extra file video/")
+_EARLY = ("faces", "frames", "video")
 STAGES = ("extract", "enhance", "recognize", "report")
 R = TypeVar("R", bound=Record)
 
@@ -82,11 +82,21 @@ class Case:
             raise UsageError(f"{root} is not a case folder (it has no case.json); make one with 'facerecon extract'")
         lock = _locked(root)
         try:
-            ledger, manifest = _recovered(root)
-            return cls(root, _info(root), ledger, manifest, lock)
+            ledger, manifest, strays = _recovered(root)
+            case = cls(root, _info(root), ledger, manifest, lock)
+            if strays:
+                case.note("case.recovered", {"removed": {name: case._remove(name) for name in strays}})
+            return case
         except BaseException:
             os.close(lock)
             raise
+
+    def _remove(self, stray: str) -> str:
+        """Remove a file that a killed stage left and no record knows (its re-run makes it again); return its digest."""
+        digest = sha256_file(self.root / stray)
+        with _writing(self.root):
+            (self.root / stray).unlink()
+        return digest
 
     def close(self) -> None:
         """Let other processes write to the case."""
@@ -185,6 +195,7 @@ class Case:
                 finished.unlink()
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                finished.chmod(0o600)
                 os.replace(finished, path)  # noqa: PTH105
         self._files[relative] = FileEntry(sha256=digest, size_bytes=size)
         return digest
@@ -298,18 +309,28 @@ def _write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def _recovered(root: Path) -> tuple[Ledger, Manifest]:
-    """Verify for writing. A killed stage may leave whole files that the manifest lacks: its re-run takes them in."""
+def _early_files(root: Path) -> list[str]:
+    """Return the files that stages write before they end, in order of their names."""
+    found = (path for folder in _EARLY for path in (root / folder).rglob("*") if path.is_file())
+    return sorted(path.relative_to(root).as_posix() for path in found)
+
+
+def _recovered(root: Path) -> tuple[Ledger, Manifest, list[str]]:
+    """Verify for writing. A killed stage may leave whole files that the manifest lacks; these are returned."""
     for stray in root.rglob(".tmp-*"):
         stray.unlink()
+    strays: list[str] = []
     try:
         manifest = verify(root)
     except CaseProblemsError as error:
         manifest = Manifest.parse(read_bytes(root / "manifest.json"))
         killed = manifest.state.endswith(".started")
-        if not killed or not all(problem.startswith(_WRITTEN_EARLY) for problem in error.problems):
+        if not killed or not all(
+            problem.startswith(tuple(f"extra file {folder}/" for folder in _EARLY)) for problem in error.problems
+        ):
             raise
-    return Ledger.read(root / "ledger.jsonl"), manifest
+        strays = [name for name in _early_files(root) if name not in manifest.files]
+    return Ledger.read(root / "ledger.jsonl"), manifest, strays
 
 
 @contextlib.contextmanager

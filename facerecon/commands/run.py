@@ -49,6 +49,7 @@ def whole_job(bench: Workbench, source: Path, gallery: Path | None, root: Path |
     opened, evidence = bench.case_for(source, root)
     with opened:
         _refuse_finished(opened, with_gallery=gallery is not None)
+        bench.require_weights(recognizer=gallery is not None)
         enrolled = run_enroll(bench, gallery) if gallery is not None else None
         run_extract(bench, opened, evidence)
         if not opened.runs("enhance"):

@@ -46,8 +46,12 @@ def run_render(bench: Workbench, case: Case, kind: Literal["frame", "video"], li
     from facerecon.pipeline.rendering import Tools, render
 
     source = bench.source_of(case)
+    upscaler = bench.upscaler(kind)
     faces = next(iter(bench.restorers.values()), None) if bench.profile.output.faces else None
-    render(case, source, kind, Tools(bench.detector, bench.upscaler(kind), faces), limit, bench.context)
+    if faces is not None and not isinstance(upscaler, str) and faces.stamp.id == upscaler.stamp.id:
+        # The whole frame goes through that model already.
+        faces = None
+    render(case, source, kind, Tools(bench.detector, upscaler, faces), limit, bench.context)
 
 
 def run_enroll(bench: Workbench, gallery: Path) -> Gallery:
@@ -85,6 +89,7 @@ def extracted_case(bench: Workbench, target: Path, root: Path | None) -> Case:
         UsageError: --case was given for a target that is a case itself, or the case's extraction is not finished.
     """
     if not is_case(target):
+        bench.require_weights(recognizer=False)
         case, source = bench.case_for(target, root)
         run_extract(bench, case, source)
         return case

@@ -57,12 +57,16 @@ def _rendered(each: Mapping[str, Any]) -> Text:
         f"{frames['requested']} = {frames['written']} written + {frames['failed']} failed + {frames['skipped']} skipped"
     )
     where = files[0] if len(files) == 1 else f"{len(files)} files"
-    return Text.assemble((f"{each['kind'].capitalize()}: ", "bold"), f"{where}   frames: {count}")
+    faces = each["faces"]
+    restored = f"   faces restored: {faces['written']} of {faces['requested']}" if each["face_model"] else ""
+    return Text.assemble((f"{each['kind'].capitalize()}: ", "bold"), f"{where}   frames: {count}{restored}")
 
 
 def candidates(document: Mapping[str, Any]) -> RenderableType:
     """Show the candidate lists, primary variants first."""
     listed = document["candidates"]
+    if not listed and "stage: no gallery was given" in document["skipped"]:
+        return Text("No gallery was given; nothing was compared.")
     if not listed:
         return Group(
             Text("No comparison was made, or no track could be compared. This does not exclude anyone."),

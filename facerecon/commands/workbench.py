@@ -149,6 +149,22 @@ class Workbench:
         make_deterministic(self.profile.seed)
         return {**software(), **describe_runtime()}
 
+    def require_weights(self, *, recognizer: bool) -> None:
+        """Make sure that every model of the profile is here, before hours of footage are read.
+
+        Raises:
+            UsageError: a model is unknown.
+            ResourceError: its weights are not here; the message says how to get them.
+        """
+        from facerecon.weights import entry, require
+
+        steps = [step.model for step in self.profile.enhance.steps if isinstance(step, RestoreStep)]
+        names = [self.profile.detect.model, *(model for model in steps if isinstance(model, str))]
+        names += [self.profile.recognize.model] if recognizer or steps else []
+        for name in names:
+            if name != "auto":
+                require(entry(name))
+
     @cached_property
     def detector(self) -> Detector:
         """The profile's face detector."""
@@ -208,7 +224,8 @@ def _open(path: Path, profile: Profile) -> Source:
 
     settings = profile.extract
     fields = _DEINTERLACE[settings.deinterlace]
-    return prepared(open_source(path, deinterlace=fields, square_pixels=settings.square_pixels), settings)
+    # Absolute: the case names its source, and later commands may run elsewhere.
+    return prepared(open_source(path.absolute(), deinterlace=fields, square_pixels=settings.square_pixels), settings)
 
 
 def software() -> dict[str, Any]:

@@ -77,7 +77,8 @@ def collect(case: Case) -> CaseReport:
             skipped
             for stage in ("extract", "enhance", "recognize")
             for skipped in _latest(case, Skipped, f"{stage}-skipped", stage)
-        ),
+        )
+        + _all(case, Skipped, "render-skipped", "render"),
         measurements=_latest(case, Measurement, "measurements", "measure"),
         rendered=_all(case, RenderedRecord, "rendered", "render"),
         fused=_latest(case, FusedRecord, "fused", "enhance"),

@@ -152,6 +152,9 @@ def test_killed_stage_is_reported_and_can_be_resumed(case: Case) -> None:
     with pytest.raises(CaseProblemsError, match="extra file"):
         verify(case.root)
     with Case.open(case.root) as again:
+        recovered = again.ledger.entries[-1]
+        assert recovered.action == "case.recovered"
+        assert list(recovered.details["removed"]) == ["faces/t0001/f000001.original.png"]
         finished(again)
     verify(case.root)
 
