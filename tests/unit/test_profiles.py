@@ -16,7 +16,10 @@ NAMES = sorted(shipped_profiles())
 
 
 def test_the_promised_profiles_are_shipped() -> None:
-    assert {"standard", "fast", "lowlight", "evidential"} <= set(NAMES)
+    assert {
+        *("standard", "fast", "lowlight", "lowlight-warm", "lowlight-cold", "motionblur", "compressed", "interlaced"),
+        *("lowres", "investigative-gfpgan", "evidential", "evidential-lowlight"),
+    } == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
