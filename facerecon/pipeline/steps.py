@@ -151,7 +151,9 @@ def _restore(faces: Sequence[Progress], step: RestoreStep, restorer: Restorer) -
 def step_text(step: Step, restorer: Restorer | None) -> dict[str, Any]:
     """Return what the record and the report say of a step: name, plain description, reference, parameters, learned."""
     if restorer is not None:
-        name, description, reference = f"{step.kind} ({restorer.stamp.id})", _LEARNED, restorer.stamp.reference
+        strength = f", strength {step.blend:g}" if isinstance(step, RestoreStep) and step.blend < 1 else ""
+        name, description = f"{step.kind} ({restorer.stamp.id}{strength})", _LEARNED
+        reference = restorer.stamp.reference
     else:
         text = DESCRIPTIONS[step.kind]
         name, description, reference = step.kind, text.description, text.reference

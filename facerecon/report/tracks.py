@@ -214,6 +214,9 @@ def _fused_blocks(view: TrackView, clock: Clock) -> Iterator[Block]:
         restored_label=wording.FUSED,
         restored_caption=_fused_caption(record, figure),
     )
+    used = [frame for frame in record.frames if frame.weight > 0]
+    shares = ", ".join(f"{shown(frame.chip.rpartition('/')[2])} ({frame.weight:.3f})" for frame in used)
+    yield Text(f"Frames of the fused picture, with their weights: {shares}.", "note")
     rejected = [frame for frame in record.frames if frame.rejected]
     if rejected:
         reasons = "; ".join(f"{shown(frame.chip.rpartition('/')[2])}: {shown(frame.rejected)}" for frame in rejected)
@@ -222,11 +225,9 @@ def _fused_blocks(view: TrackView, clock: Clock) -> Iterator[Block]:
 
 def _fused_caption(record: FusedRecord, figure: ComparisonFigure) -> str:
     used = [frame for frame in record.frames if frame.weight > 0]
-    shares = ", ".join(f"{shown(frame.chip.rpartition('/')[2])} ({frame.weight:.3f})" for frame in used)
     steps = ", then ".join(shown(step.name) for step in record.steps)
     return (
-        f"{wording.FUSED_NOTE} {pixels(*record.content)} by {steps} of {plural(len(used), 'frame')} (weights): "
-        f"{shares}. "
+        f"{wording.FUSED_NOTE} {pixels(*record.content)} by {steps} of {plural(len(used), 'frame')}. "
         f"On average {record.mean_count:.1f} frames stand behind a pixel; half of the pixels differ between frames by "
         f"less than {record.median_deviation_levels:.1f} grey levels. SHA-256 {short(figure.restored.sha256)}"
     )

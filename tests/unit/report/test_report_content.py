@@ -235,7 +235,7 @@ def test_fused_frames_and_drift_are_told() -> None:
     assert "3 original frames: f000063 (weight 0.333), f000082 (weight 0.333), f000100 (weight 0.333)" in text
     assert "The face vector moved by 0.20" in text
     assert "Frames that were left out of the fused picture: f000100: correlation 0.41 with the reference" in text
-    assert "2 frames (weights): f000063 (0.500), f000082 (0.500)" in text
+    assert "Frames of the fused picture, with their weights: f000063 (0.500), f000082 (0.500)." in text
 
 
 def test_measurements_are_shown_with_their_mean_only_when_there_are_any() -> None:
