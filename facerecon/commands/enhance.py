@@ -61,7 +61,7 @@ def enhance(
         raise UsageError("--limit counts whole frames; give it with --output frame or --output video")
     console = Console(quiet=quiet, as_json=as_json)
     bench = Workbench(console, profile, tuple(set_ or ()), device, Facts(case_id, operator, purpose))
-    with extracted_case(bench, target, case) as opened:
+    with extracted_case(bench, target, case, enhance=True) as opened:
         if output is Output.stills:
             _refuse_repetition(opened, bench)
             run_enhance(bench, opened)

@@ -46,10 +46,9 @@ def run(
 
 def whole_job(bench: Workbench, source: Path, gallery: Path | None, root: Path | None, *, pdf: bool) -> dict[str, Any]:
     """Run what the case still needs of the four stages and return the combined document."""
-    opened, evidence = bench.case_for(source, root)
+    opened, evidence = bench.case_for(source, root, enhance=True, recognize=gallery is not None)
     with opened:
         _refuse_finished(opened, with_gallery=gallery is not None)
-        bench.require_weights(recognizer=gallery is not None)
         enrolled = run_enroll(bench, gallery) if gallery is not None else None
         run_extract(bench, opened, evidence)
         if not opened.runs("enhance"):

@@ -82,15 +82,14 @@ def run_report(bench: Workbench, case: Case, *, pdf: bool) -> None:
     report(case, render_html, render_pdf if pdf else None, Context(bench.profile, bench.console, software()))
 
 
-def extracted_case(bench: Workbench, target: Path, root: Path | None) -> Case:
+def extracted_case(bench: Workbench, target: Path, root: Path | None, *, enhance: bool = False) -> Case:
     """Return the case that a target means, extracted: a case folder, or a source whose extraction runs first.
 
     Raises:
         UsageError: --case was given for a target that is a case itself, or the case's extraction is not finished.
     """
     if not is_case(target):
-        bench.require_weights(recognizer=False)
-        case, source = bench.case_for(target, root)
+        case, source = bench.case_for(target, root, enhance=enhance)
         run_extract(bench, case, source)
         return case
     if root is not None:

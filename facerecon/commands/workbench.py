@@ -65,10 +65,15 @@ class Workbench:
             self._profile = load_profile(str(root / "profile.yaml"), self.overrides)
         return case
 
-    def case_for(self, path: Path, root: Path | None) -> tuple[Case, Source]:
+    def case_for(
+        self, path: Path, root: Path | None, *, enhance: bool = False, recognize: bool = False
+    ) -> tuple[Case, Source]:
         """Make the case of a source, or open the unfinished one that is there.
 
+        Nothing is made unless the models of the stages that will run are here.
+
         Raises:
+            ResourceError: a model's weights are not here.
             EvidenceError: the source cannot be read.
             UsageError: the case belongs to another source.
         """
@@ -77,6 +82,7 @@ class Workbench:
             return self._existing(root, path)
         profile = self.profile
         source = _open(path, profile)
+        self.require_weights(enhance=enhance, recognize=recognize)
         info = CaseInfo(
             case_id=self.facts.case_id or root.resolve().name,
             operator=self.facts.operator,
@@ -149,8 +155,8 @@ class Workbench:
         make_deterministic(self.profile.seed)
         return {**software(), **describe_runtime()}
 
-    def require_weights(self, *, recognizer: bool) -> None:
-        """Make sure that every model of the profile is here, before hours of footage are read.
+    def require_weights(self, *, enhance: bool, recognize: bool) -> None:
+        """Make sure that the models of the stages to come are here, before hours of footage are read.
 
         Raises:
             UsageError: a model is unknown.
@@ -158,9 +164,9 @@ class Workbench:
         """
         from facerecon.weights import entry, require
 
-        steps = [step.model for step in self.profile.enhance.steps if isinstance(step, RestoreStep)]
+        steps = [step.model for step in self.profile.enhance.steps if isinstance(step, RestoreStep)] if enhance else []
         names = [self.profile.detect.model, *(model for model in steps if isinstance(model, str))]
-        names += [self.profile.recognize.model] if recognizer or steps else []
+        names += [self.profile.recognize.model] if recognize or steps else []
         for name in names:
             if name != "auto":
                 require(entry(name))

@@ -102,6 +102,16 @@ def test_weights_with_a_flipped_byte(
     refused(facerecon("extract", short_clip, "--case", tmp_path / "b", *CHEAP), 4, converted[0].name, "delete")
 
 
+def test_missing_weights_are_told_before_footage_is_read_and_nothing_is_made(
+    facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACERECON_WEIGHTS", str(tmp_path / "w"))
+    for command in ("run", "enhance"):
+        outcome = facerecon(command, short_clip, "--profile", "investigative-gfpgan", "--case", tmp_path / "c")
+        refused(outcome, 5, "gfpgan-v1.4", "weights fetch gfpgan-v1.4")
+        assert not (tmp_path / "c").exists()
+
+
 def test_output_that_cannot_be_written(facerecon: Program, short_clip: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     refused(facerecon("extract", short_clip, "--case", tmp_path / "file/c"), 5, "cannot write", "--case")
