@@ -11,7 +11,7 @@ from rich.table import Table
 from facerecon.commands import options
 from facerecon.commands.workbench import software
 from facerecon.console import Console
-from facerecon.profiles import RestoreStep, load_profile, shipped_profiles
+from facerecon.profiles import load_profile, shipped_profiles
 from facerecon.resources import weights_cache
 from facerecon.weights import Entry, load_registry, status, way_to_get
 
@@ -77,8 +77,4 @@ def _weights(items: Sequence[tuple[Entry, str]]) -> Table:
 
 
 def _missing(profile_name: str, states: dict[str, str]) -> list[str]:
-    profile = load_profile(profile_name)
-    steps = [step for step in profile.enhance.steps if isinstance(step, RestoreStep)]
-    restorers = [step.model for step in steps if isinstance(step.model, str)]
-    needed = [profile.detect.model, *restorers, profile.recognize.model]
-    return [name for name in needed if name != "auto" and states.get(name) != "present"]
+    return [name for name in load_profile(profile_name).models() if states.get(name) != "present"]

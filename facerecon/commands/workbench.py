@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from facerecon.filters.scaling import Method
     from facerecon.pipeline.accounts import Context
     from facerecon.video import Source
-    from facerecon.video.interlacing import Deinterlace
 
 NOT_STATED = "not stated"
-# YAML takes "on" and "off" for booleans, so profiles use other words.
-_DEINTERLACE: dict[str, Deinterlace] = {"never": "off", "auto": "auto", "always": "on"}
 
 
 @dataclass(frozen=True)
@@ -164,12 +161,8 @@ class Workbench:
         """
         from facerecon.weights import entry, require
 
-        steps = [step.model for step in self.profile.enhance.steps if isinstance(step, RestoreStep)] if enhance else []
-        names = [self.profile.detect.model, *(model for model in steps if isinstance(model, str))]
-        names += [self.profile.recognize.model] if recognize or steps else []
-        for name in names:
-            if name != "auto":
-                require(entry(name))
+        for name in self.profile.models(enhance=enhance, recognize=recognize):
+            require(entry(name))
 
     @cached_property
     def detector(self) -> Detector:
@@ -229,9 +222,10 @@ def _open(path: Path, profile: Profile) -> Source:
     from facerecon.video import open_source
 
     settings = profile.extract
-    fields = _DEINTERLACE[settings.deinterlace]
     # Absolute: the case names its source, and later commands may run elsewhere.
-    return prepared(open_source(path.absolute(), deinterlace=fields, square_pixels=settings.square_pixels), settings)
+    return prepared(
+        open_source(path.absolute(), deinterlace=settings.deinterlace, square_pixels=settings.square_pixels), settings
+    )
 
 
 def software() -> dict[str, Any]:

@@ -266,6 +266,7 @@ class _Rendering:
     def _usable(self, frame: Frame, face: Detection) -> bool:
         settings = self.profile.enhance
         if face.score < self.profile.detect.min_score:
+            self.faces.skip(frame.id, "below-minimum-score", f"score {face.score:.3f}")
             return False
         if not face.alignable or face.frontal_inter_eye_px < settings.min_inter_eye_px:
             self.faces.skip(frame.id, "below-minimum-size", f"{face.frontal_inter_eye_px:.1f} px between the eyes")

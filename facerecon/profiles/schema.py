@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.profiles.sections import Detect, Extract, Recognize, Section, Shots, Track
-from facerecon.profiles.steps import LEARNED_KINDS, Step
+from facerecon.profiles.steps import LEARNED_KINDS, RestoreStep, Step
 
 INTERPOLATIONS = frozenset({"nearest", "bicubic", "lanczos"})
 
@@ -35,6 +35,14 @@ class Enhance(Section):
     keep_steps: bool = True
     fuse: Fuse = Fuse()
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_setting_per_model(self) -> Enhance:
+        restoring = {step.key: step for step in self.steps if isinstance(step, RestoreStep)}
+        for step in self.steps:
+            if isinstance(step, RestoreStep) and restoring[step.key] != step:
+                raise ValueError(f"model {step.key} stands in two steps with different settings; give both the same")
+        return self
 
     @model_validator(mode="after")
     def _neighbours_come_first(self) -> Enhance:
@@ -86,6 +94,16 @@ class Profile(Section):
         if self.evidential and self.recognize.compare_restored:
             raise ValueError("an evidential profile needs recognize.compare_restored: false")
         return self
+
+    def models(self, *, enhance: bool = True, recognize: bool = True) -> list[str]:
+        """Return the registry ids of the models that detection and these stages need; "auto" and brought files aside.
+
+        Learned pictures need the recognizer, too: it measures their identity drift.
+        """
+        steps = [step.model for step in self.enhance.steps if isinstance(step, RestoreStep)] if enhance else []
+        names = [self.detect.model, *(model for model in steps if isinstance(model, str))]
+        names += [self.recognize.model] if recognize or steps else []
+        return [name for name in names if name != "auto"]
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value in effect, as plain data."""

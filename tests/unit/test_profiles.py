@@ -110,3 +110,18 @@ def test_yaml_tags_run_nothing(tmp_path: Path) -> None:
     with pytest.raises(ProfileError):
         load_profile(str(path))
     assert yaml.safe_load("1") == 1
+
+
+def test_one_model_has_one_setting_in_a_profile() -> None:
+    twice = "{kind: restore, blend: 0.3}, {kind: restore, blend: 0.9}"
+    with pytest.raises(ProfileError, match="realesrgan-x4plus stands in two steps with different settings"):
+        load_profile("standard", (f"enhance.steps=[{twice}]",))
+    same = "{kind: restore, blend: 0.3}, {kind: restore, blend: 0.3}"
+    assert len(load_profile("standard", (f"enhance.steps=[{same}]",)).enhance.steps) == 2
+
+
+def test_models_are_those_of_the_stages_that_run() -> None:
+    profile = load_profile("standard")
+    assert profile.models(enhance=False, recognize=False) == ["retinaface-mobile0.25"]
+    assert profile.models(recognize=False) == ["retinaface-mobile0.25", "realesrgan-x4plus", "dlib-resnet"]
+    assert load_profile("evidential").models(recognize=False) == ["retinaface-mobile0.25"]
