@@ -31,9 +31,9 @@ from facerecon.engines.catalogue import open_detector, open_recognizer
 from facerecon.engines.niqe import niqe
 from facerecon.errors import FacereconError, RestorationError
 from facerecon.evaluation.enhancement import METRICS, Evaluation, Judge, Method, at_size_of, evaluate, unprocessed
-from facerecon.evaluation.metrics import psnr_db
 from facerecon.evaluation.samples import Pair, Sample, degraded, pristine, references, spread
 from facerecon.faces.quality import pose_degrees
+from facerecon.fidelity import psnr_db
 from facerecon.fusion import fuse
 from facerecon.pictures import encode_png, with_label
 from facerecon.profiles import shipped_profiles

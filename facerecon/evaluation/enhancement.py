@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 
 from facerecon.errors import RestorationError
-from facerecon.evaluation.metrics import Interval, cosine, interval_of_mean, psnr_db, ssim
+from facerecon.evaluation.metrics import Interval, cosine, interval_of_mean
 from facerecon.evaluation.samples import STAGE, Sample
+from facerecon.fidelity import psnr_db, ssim
 from facerecon.records import RGB, FaceView, Skipped
 from facerecon.stages import Recognizer
 

@@ -1,12 +1,10 @@
-"""Full-reference metrics on the face, identity, and the interval of a mean. Pure functions of two pictures."""
+"""What is compared of a face, identity, and the interval of a mean. The metrics of pictures are in `fidelity`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
-from skimage.metrics import structural_similarity
 
 from facerecon.degradation import face_width_px
 from facerecon.records import RGB, Embedding, Landmarks5
@@ -14,9 +12,7 @@ from facerecon.records import RGB, Embedding, Landmarks5
 Region = tuple[int, int, int, int]
 Interval = tuple[float, float]
 REGION_FACE_WIDTHS = 1.2
-EQUAL_DB = 100.0
 MIN_REGION_PX = 16
-_WINDOW_SIGMA_PX = 1.5
 _CHUNK = 1_000_000
 
 
@@ -38,37 +34,6 @@ def face_region(pixels: RGB, landmarks: Landmarks5) -> Region:
     if min(x1 - x0, y1 - y0) < MIN_REGION_PX:
         raise ValueError(f"only {max(x1 - x0, 0)}x{max(y1 - y0, 0)} px of the face lie inside the picture")
     return x0, y0, x1, y1
-
-
-def psnr_db(picture: RGB, reference: RGB) -> float:
-    """Return the peak signal-to-noise ratio over all three channels, in dB; 100 for equal pictures.
-
-    On RGB, not luminance, so that a colour cast counts.
-
-    Raises:
-        ValueError: the pictures differ in size.
-    """
-    if picture.shape != reference.shape:
-        raise ValueError(f"pictures of {picture.shape} and {reference.shape} cannot be compared")
-    error = float(((picture.astype(np.float64) - reference) ** 2).mean())
-    return min(EQUAL_DB, 10 * float(np.log10(255**2 / error))) if error else EQUAL_DB
-
-
-def ssim(picture: RGB, reference: RGB) -> float:
-    """Return the mean structural similarity of the luminance (BT.601), at most 1.
-
-    Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity", IEEE
-    TIP 13(4), 2004, with its own constants: Gaussian window of sigma 1.5 px (11 x 11), K1 0.01, K2 0.03, population
-    covariance, 8 bits. Computed by scikit-image, without the 5 px next to the border.
-
-    Raises:
-        ValueError: the pictures differ in size, or are smaller than the window.
-    """
-    a, b = (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (picture, reference))
-    value = structural_similarity(  # type: ignore[no-untyped-call]
-        a, b, data_range=255, gaussian_weights=True, sigma=_WINDOW_SIGMA_PX, use_sample_covariance=False
-    )
-    return float(value)
 
 
 def cosine(one: Embedding, other: Embedding) -> float:

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facerecon.fusion.registration import Affine, Registration, luminance, register
+from facerecon.faces.alignment import Affine
+from facerecon.fusion.registration import Registration, luminance, register
 from facerecon.records import RGB, FaceView
 
 Plane = npt.NDArray[np.float32]

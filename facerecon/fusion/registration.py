@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from facerecon.faces.alignment import Affine, similarity_transform
 from facerecon.records import RGB, FaceView, Landmarks5
 
-Affine = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]
 _ITERATIONS, _EPSILON = 60, 1e-5
 _MARGIN = 0.75
@@ -36,8 +36,11 @@ def register(reference: FaceView, picture: FaceView, min_correlation: float) -> 
 
     Landmarks give the first estimate (Umeyama 1991), the enhanced correlation coefficient refines it to an affine map
     (Evangelidis, Psarakis, IEEE TPAMI 30(10), 2008). Brightness and contrast may differ.
+
+    Raises:
+        ValueError: the reference's landmarks coincide.
     """
-    start = _by_landmarks(reference.landmarks, picture.landmarks)
+    start = similarity_transform(reference.landmarks, picture.landmarks)
     x0, y0, x1, y1 = _face_window(reference)
     template, target = luminance(reference.pixels)[y0:y1, x0:x1], luminance(picture.pixels)
     found = _refined(template, target, _moved(start, x0, y0))
@@ -70,16 +73,6 @@ def _problem(correlation: float, min_correlation: float, shift: float) -> str:
     if shift > _MAX_SHIFT:
         return "the refinement moved away from the landmarks"
     return ""
-
-
-def _by_landmarks(reference: Landmarks5, picture: Landmarks5) -> Affine:
-    """Return the similarity that maps the reference's landmarks onto the picture's, least squares."""
-    a, b = np.asarray(reference, np.float64), np.asarray(picture, np.float64)
-    za, zb = (points[:, 0] + 1j * points[:, 1] for points in (a, b))
-    ca, cb = za.mean(), zb.mean()
-    turn = np.vdot(za - ca, zb - cb) / np.vdot(za - ca, za - ca).real
-    shift = cb - turn * ca
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
 def _refined(template: Plane, target: Plane, start: Affine) -> tuple[float, Affine] | None:

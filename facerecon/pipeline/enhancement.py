@@ -95,7 +95,7 @@ class _Enhancement:
         for start in range(0, len(chosen), _CHUNK):
             self._some(chosen[start : start + _CHUNK])
         for track in tracks:
-            self._fuse(track, dict(chips))
+            self._fuse(track, chips)
             self.context.listener.advanced("enhance")
         close_accounts(self.run, {"faces": self.faces, "fused": self.tracks})
         self.run.details["durations_s"] = self.watch.seconds
@@ -223,7 +223,7 @@ class _Enhancement:
 
     # --- tracks -------------------------------------------------------------------------------------------------------
 
-    def _fuse(self, track: TrackRecord, chips: dict[str, ChipRecord]) -> None:
+    def _fuse(self, track: TrackRecord, chips: Mapping[str, ChipRecord]) -> None:
         refusal = self._not_fused(track, chips)
         if refusal:
             self.tracks.skip(track.id, refusal.reason, refusal.detail)

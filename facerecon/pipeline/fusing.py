@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -129,7 +129,7 @@ def neighbours_of(chip: FaceChip, others: Sequence[FaceChip], min_correlation: f
     return tuple(onto(chip.view, view, fit) for view, fit in fits if not fit.problem)
 
 
-def shots_for(track: TrackRecord, chips: dict[str, ChipRecord]) -> list[ChipRecord]:
+def shots_for(track: TrackRecord, chips: Mapping[str, ChipRecord]) -> list[ChipRecord]:
     """Return the shots to fuse, the best one first, then its burst and the other best shots in order of time."""
     first, *others = track.best
     names = dict.fromkeys((*track.burst, *others))

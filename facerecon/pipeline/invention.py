@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from facerecon.fidelity import psnr_db
 from facerecon.filters.scaling import enlarge, reduce_by
 from facerecon.records import RGB
 
+CEILING_DB = 88.131
+"""What stands for equal pictures: a mean square error of 1e-4."""
 FULL_SCALE_LEVELS = 24.0
 """The map's brightest colour: root-mean-square detail of this many grey levels or more."""
 
@@ -43,11 +46,7 @@ def measure_invention(restored: RGB, given: RGB, scale: int) -> Invention:
     levels = np.clip(local * (255 / FULL_SCALE_LEVELS), 0, 255).astype(np.uint8)
     colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     return Invention(
-        downscale_psnr_db(reduced, given), round(float(np.sqrt(energy.mean())), 3), np.asarray(colours, np.uint8)
+        round(psnr_db(reduced, given, ceiling_db=CEILING_DB), 2),
+        round(float(np.sqrt(energy.mean())), 3),
+        np.asarray(colours, np.uint8),
     )
-
-
-def downscale_psnr_db(reduced: RGB, given: RGB) -> float:
-    """Return the agreement of a reduced picture with what the model was given, in dB, at most 88.13."""
-    error = float(((reduced.astype(np.float64) - given) ** 2).mean())
-    return round(float(10 * np.log10(255**2 / max(error, 1e-4))), 2)

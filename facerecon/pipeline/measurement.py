@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from skimage.metrics import structural_similarity
 
+from facerecon import fidelity
 from facerecon.case import Case
 from facerecon.filters.scaling import enlarge
 from facerecon.pictures import decode_picture
 from facerecon.pipeline.enhancement import load_chip
+from facerecon.pipeline.invention import CEILING_DB
 from facerecon.records import RGB, ChipRecord, FrameRecord, FusedRecord, Measurement, RestoredRecord
 
 Truth = Callable[[int, int], RGB]
@@ -93,15 +93,9 @@ def fitted(pixels: RGB, truth: RGB) -> npt.NDArray[np.float64]:
 
 def psnr_db(pixels: RGB, truth: RGB) -> float:
     """Return the peak signal-to-noise ratio after `fitted`, in dB."""
-    error = float(((fitted(pixels, truth) - truth) ** 2).mean())
-    return round(float(10 * np.log10(255**2 / max(error, 1e-4))), 3)
+    return round(fidelity.psnr_db(fitted(pixels, truth), truth, ceiling_db=CEILING_DB), 3)
 
 
 def ssim(pixels: RGB, truth: RGB) -> float:
     """Return the structural similarity (Wang et al., IEEE TIP 13, 2004; Gaussian window) of luma after `fitted`."""
-    ours = cv2.cvtColor(np.rint(fitted(pixels, truth)).astype(np.uint8), cv2.COLOR_RGB2GRAY)
-    theirs = cv2.cvtColor(truth, cv2.COLOR_RGB2GRAY)
-    value = structural_similarity(  # type: ignore[no-untyped-call]
-        ours, theirs, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-    )
-    return round(float(value), 4)
+    return round(fidelity.ssim(np.rint(fitted(pixels, truth)).astype(np.uint8), truth), 4)

@@ -80,7 +80,7 @@ class VideoSource(Source):
     reference-damaged, truncated, timestamp-missing, timestamp-not-increasing (failed).
     """
 
-    def __init__(self, path: Path, *, deinterlace: Deinterlace = "off", square_pixels: bool = False) -> None:
+    def __init__(self, path: Path, *, deinterlace: Deinterlace = "never", square_pixels: bool = False) -> None:
         """Open and probe the file; see `open_source` for the options.
 
         Raises:
@@ -96,8 +96,8 @@ class VideoSource(Source):
             self._stretch, squared = stretch_for(stream.sample_aspect_ratio) if square_pixels else (None, "")
             if self._stretch:
                 _require_size(path, *self._stretch.size_px(stream.codec_context.width, stream.codec_context.height))
-        found = None if deinterlace == "off" else _interlacing(path)
-        self._deinterlaced = found if found and (found.interlaced or deinterlace == "on") else None
+        found = None if deinterlace == "never" else _interlacing(path)
+        self._deinterlaced = found if found and (found.interlaced or deinterlace == "always") else None
         woven = described(self._deinterlaced) if self._deinterlaced else ""
         self.preparation = tuple(text for text in (woven, squared) if text)
         self.probe["interlacing"] = found and found.model_dump(mode="json")

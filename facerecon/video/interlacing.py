@@ -20,7 +20,8 @@ from facerecon.records import Record
 from facerecon.video.decoding import Picture
 
 FieldOrder = Literal["tff", "bff", "unknown"]
-Deinterlace = Literal["off", "auto", "on"]
+# Not "on" and "off": YAML takes these for booleans, and profiles use the same words.
+Deinterlace = Literal["never", "auto", "always"]
 
 # FFmpeg's AVFieldOrder; what counts is which field is shown first.
 _ORDERS_FROM_HEADER: dict[int, str] = {1: "progressive", 2: "tff", 3: "bff", 4: "bff", 5: "tff"}

@@ -12,7 +12,7 @@ from facerecon.video.sources import Source, file_digest, unreadable
 from facerecon.video.stills import AnimationSource, FolderSource, ImageSource, folder_digest, picture_kind
 
 
-def open_source(path: Path, *, deinterlace: Deinterlace = "off", square_pixels: bool = False) -> Source:
+def open_source(path: Path, *, deinterlace: Deinterlace = "never", square_pixels: bool = False) -> Source:
     """Open a video, a picture or a folder of pictures for reading, and hash it.
 
     Animated GIF, APNG and WebP are videos. What a file is follows from its content, not from its name.
@@ -20,7 +20,7 @@ def open_source(path: Path, *, deinterlace: Deinterlace = "off", square_pixels: 
     Args:
         path: a file or a folder.
         deinterlace: for video, "auto" makes the frames progressive where the video is found to be interlaced (the
-            evidence goes to `probe["interlacing"]`), "on" in any case. Pictures and animated WebP are left alone.
+            evidence goes to `probe["interlacing"]`), "always" in any case. Pictures and animated WebP are left alone.
         square_pixels: whether to widen or heighten video frames to the sample aspect ratio that the header states.
 
     What is done is named in `Source.preparation`.

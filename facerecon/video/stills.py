@@ -22,6 +22,7 @@ from facerecon.profiles import Sample
 from facerecon.records import RGB, Frame, Skipped, SourceRecord, Timestamp
 from facerecon.video.sources import (
     NOT_SAMPLED,
+    Clock,
     Omission,
     Omissions,
     Sampler,
@@ -157,20 +158,11 @@ class ImageSource(_PictureSource):
         Raises:
             EvidenceError: the picture is larger than `MAX_PIXELS`, or cannot be read.
         """
-        facts = _facts(path)
-        if "error" in facts:
-            raise EvidenceError(f"source {path} cannot be read as a picture: {facts['error']}; export it again")
+        facts = _readable(path)
         self._path, self._files, self._pages = path, [path], [facts["pages"]]
         self.probe = {"pictures": [{"index": 0, "name": path.name, **facts}]}
         self.frame_count_from_header = facts["pages"]
-        self.record = SourceRecord(
-            path=str(path),
-            name=path.name,
-            sha256=self._digest(),
-            size_bytes=path.stat().st_size,
-            kind="image",
-            clock="order",
-        )
+        self.record = _file_record(path, "image", "order")
 
     def _digest(self) -> str:
         return file_digest(self._path)
@@ -293,6 +285,24 @@ def _facts(path: Path) -> dict[str, Any]:
         return facts | {"error": _one_line(error, path)}
 
 
+def _readable(path: Path) -> dict[str, Any]:
+    """Return what a picture's header says.
+
+    Raises:
+        EvidenceError: it cannot be read.
+    """
+    facts = _facts(path)
+    if "error" in facts:
+        raise EvidenceError(f"source {path} cannot be read as a picture: {facts['error']}; export it again")
+    return facts
+
+
+def _file_record(path: Path, kind: Literal["image", "video"], clock: Clock) -> SourceRecord:
+    size = path.stat().st_size
+    digest = file_digest(path)
+    return SourceRecord(path=str(path), name=path.name, sha256=digest, size_bytes=size, kind=kind, clock=clock)
+
+
 def load_page(path: Path, page: int) -> RGB | Omission:
     """Decode one page of a picture to RGB, uint8, shape (height, width, 3), or say why that is impossible."""
     try:
@@ -320,19 +330,10 @@ class AnimationSource(Source):
             EvidenceError: the file cannot be read.
         """
         self._path = path
-        facts = _facts(path)
-        if "error" in facts:
-            raise EvidenceError(f"source {path} cannot be read as a picture: {facts['error']}; export it again")
+        facts = _readable(path)
         self.probe = {"pictures": [{"index": 0, "name": path.name, **facts}], "times": "pts"}
         self.frame_count_from_header = facts["pages"]
-        self.record = SourceRecord(
-            path=str(path),
-            name=path.name,
-            sha256=self._digest(),
-            size_bytes=path.stat().st_size,
-            kind="video",
-            clock="stream",
-        )
+        self.record = _file_record(path, "video", "stream")
 
     def _digest(self) -> str:
         return file_digest(self._path)

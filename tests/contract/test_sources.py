@@ -129,7 +129,7 @@ def test_pixels_index_and_time_belong_together(made: tuple[Kind, Path]) -> None:
 
 @pytest.mark.parametrize("sample", MODES, ids=lambda sample: sample.mode)
 def test_preparation_changes_neither_numbers_nor_times(made: tuple[Kind, Path], sample: Sample) -> None:
-    plain, prepared = open_source(made[1]), open_source(made[1], deinterlace="on", square_pixels=True)
+    plain, prepared = open_source(made[1]), open_source(made[1], deinterlace="always", square_pixels=True)
     assert plain.preparation == ()
     assert bool(prepared.preparation) == isinstance(prepared, VideoSource)
     before, after = read(plain, sample), read(prepared, sample)

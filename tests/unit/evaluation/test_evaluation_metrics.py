@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from facerecon.evaluation.metrics import cosine, face_region, interval_of_mean, psnr_db, ssim
+from facerecon.evaluation.metrics import cosine, face_region, interval_of_mean
+from facerecon.fidelity import psnr_db, ssim
 from facerecon.records import RGB, Embedding, Landmarks5
 
 FACE: Landmarks5 = ((90.0, 100.0), (134.0, 100.0), (112.0, 125.0), (95.0, 146.0), (129.0, 146.0))

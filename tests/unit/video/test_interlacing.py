@@ -151,7 +151,7 @@ def test_the_wrong_field_order_shows_the_other_time(tmp_path: Path) -> None:
 def test_times_numbers_and_key_frames_do_not_change(tmp_path: Path, name: str, sample: Sample) -> None:
     vfr = {} if name in ("a.ts", "a.h264") else {"pts": vfr_pts(COUNT), "time_base": Fraction(1, 90000)}
     path = write_woven(tmp_path / name, "tff", "tff", b_frames=2, **vfr)
-    before, after = read(path, sample), read(path, sample, deinterlace="on")
+    before, after = read(path, sample), read(path, sample, deinterlace="always")
     assert [facts(each) for each in after[0]] == [facts(each) for each in before[0]]
     assert told(after[1]) == told(before[1])
     assert after[0]
@@ -165,7 +165,7 @@ def test_damage_is_accounted_for_and_does_not_spread(tmp_path: Path) -> None:
     whole = write_woven(tmp_path / "a.mp4")
     place, size = packet_places(whole)[14]
     path = zeroed(whole, tmp_path / "b.mp4", place, size)
-    before, after = read(path), read(path, deinterlace="on")
+    before, after = read(path), read(path, deinterlace="always")
     assert (
         told(after[1])
         == told(before[1])
@@ -180,7 +180,7 @@ def test_damage_is_accounted_for_and_does_not_spread(tmp_path: Path) -> None:
 def test_frames_without_neighbours_are_deinterlaced_too(tmp_path: Path) -> None:
     path = write_woven(tmp_path / "a.mkv")
     before, _ = read(path, Sample(mode="keyframes"))
-    after, _ = read(path, Sample(mode="keyframes"), deinterlace="on")
+    after, _ = read(path, Sample(mode="keyframes"), deinterlace="always")
     assert [each.index for each in after] == [0, 10, 20]
     assert all(combing(done.pixels) < combing(raw.pixels) / 5 for raw, done in zip(before, after, strict=True))
 
@@ -201,19 +201,19 @@ def test_colours_do_not_change(tmp_path: Path, spec: dict[str, Any]) -> None:
     """Rows that are equal in both fields have nothing to interpolate between, whatever the pixel format."""
     flat = np.full((SIZE[1], SIZE[0], 3), (200, 90, 40), np.uint8)
     path = write_video(tmp_path / "a.mkv", picture=lambda *_: flat, size=SIZE, frames=4, **spec)
-    for raw, done in zip(read(path)[0], read(path, deinterlace="on")[0], strict=True):
+    for raw, done in zip(read(path)[0], read(path, deinterlace="always")[0], strict=True):
         assert np.abs(raw.pixels.astype(int) - done.pixels).max() <= 1
 
 
 def test_rotation_survives(tmp_path: Path) -> None:
     path = write_woven(tmp_path / "a.mp4", rotation=90)
-    after, _ = read(path, deinterlace="on")
+    after, _ = read(path, deinterlace="always")
     assert psnr_db(np.rot90(after[5].pixels, -1), true_frame(5)) > 24
 
 
 def test_twice_is_bit_identical(tmp_path: Path) -> None:
     path = write_woven(tmp_path / "a.mkv")
-    one, two = (read(path, deinterlace="on")[0] for _ in range(2))
+    one, two = (read(path, deinterlace="always")[0] for _ in range(2))
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(one, two, strict=True))
 
 
@@ -225,7 +225,7 @@ def test_off_is_the_default_and_looks_at_nothing(tmp_path: Path) -> None:
 
 def test_pictures_have_no_fields(tmp_path: Path) -> None:
     path = write_gif(tmp_path / "a.webp", [40, 40, 40])
-    source = open_source(path, deinterlace="on", square_pixels=True)
+    source = open_source(path, deinterlace="always", square_pixels=True)
     items: list[Frame | Skipped] = list(source.frames(Sample()))
     assert source.preparation == ()
     assert len(items) == 3
