@@ -222,7 +222,7 @@ def measure_fusion(
     rows = [
         Row("one frame, bicubic", found, BICUBIC, _omissions(found)),
         Row(BEST, found, BEST),
-        Row(FUSED, found, FUSED),
+        Row(FUSED, found, FUSED, f"over the best frame: {_paired(found, FUSED, BEST)}"),
     ]
     return condition, rows, sheet
 
@@ -293,6 +293,12 @@ def _gains(row: Row) -> str:
     assert row.evaluation is not None
     gains = row.evaluation.gains(row.method, BICUBIC, 0)
     return " | ".join(_gain(gains[metric], metric) for metric in METRICS[:3])
+
+
+def _paired(evaluation: Evaluation, method: str, over: str) -> str:
+    gains = evaluation.gains(method, over, 0)
+    units = {"psnr": " dB PSNR", "ssim": " SSIM", "identity": " identity"}
+    return ", ".join(f"{_gain(gains[metric], metric)}{unit}" for metric, unit in units.items())
 
 
 def _gain(gain: dict[str, Any], metric: str) -> str:
