@@ -1,4 +1,4 @@
-"""`facerecon evaluate`: what a profile does to pictures whose truth is known, with limits for use in CI."""
+"""`facerecon evaluate enhancement`: a profile on pictures whose truth is known, with limits for use in CI."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facerecon.commands import options
+from facerecon.commands.evaluate_recognition import recognition
 from facerecon.commands.workbench import Workbench
 from facerecon.console import Console
 from facerecon.errors import BatchError, RestorationError, UsageError
@@ -30,7 +31,7 @@ DEFAULT_DEGRADATION = "width=24,noise=4,jpeg=60"
 _TITLE = "Measuring pictures"
 _NO_BOX_SCORE = 1.0
 
-group = typer.Typer(help="Measure a profile on pictures whose truth is known.", no_args_is_help=True)
+group = typer.Typer(help="Measure enhancement and recognition on pictures whose truth is known.", no_args_is_help=True)
 ReferenceOption = Annotated[
     Path | None,
     typer.Option(
@@ -64,12 +65,8 @@ SeedOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    group.command("recognition")(recognition)
     app.add_typer(group, name="evaluate")
-
-
-@group.callback()
-def _evaluate() -> None:
-    """Keep the sub-command's name, also while there is only one."""
 
 
 @group.command("enhancement")

@@ -13,10 +13,13 @@ The components are those of ISO/IEC 29794-5 (face image quality) that pixels and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 from skimage.measure import blur_effect
+from skimage.restoration import estimate_sigma
 
 from facerecon.faces.alignment import scaled_template, similarity_transform
 from facerecon.records import RGB, Box, Detection, FaceQuality, Landmarks5
@@ -43,7 +46,8 @@ def assess(pixels: RGB, detection: Detection) -> FaceQuality:
     brightness = float(patch.mean())
     clipped = float(((patch <= 2) | (patch >= 253)).mean())
     yaw, pitch, roll = pose_degrees(detection.landmarks)
-    sharp = sharpness(pixels, detection.box)
+    luma = _face_luma(pixels, detection.box)
+    sharp = _sharpness(luma)
     parts = {
         "size": detection.frontal_inter_eye_px / 40,
         "sharpness": (sharp - 0.10) / 0.25,
@@ -54,6 +58,7 @@ def assess(pixels: RGB, detection: Detection) -> FaceQuality:
     return FaceQuality(
         inter_eye_px=round(detection.inter_eye_px, 2),
         sharpness=round(sharp, 4),
+        fine_detail=round(_fine_detail(luma), 4),
         brightness=round(brightness, 1),
         clipped=round(clipped, 4),
         yaw_deg=round(yaw, 1),
@@ -62,6 +67,29 @@ def assess(pixels: RGB, detection: Detection) -> FaceQuality:
         detector_score=round(detection.score, 4),
         score=round(_combined(parts), 4),
     )
+
+
+def conditions(faces: Sequence[tuple[Detection, FaceQuality]], weights: Sequence[float]) -> dict[str, float]:
+    """Return the conditions of a comparison that one side brings, weighted means over the faces of its template.
+
+    Args:
+        faces: detections and qualities of the frames behind the template.
+        weights: one per face, above 0.
+
+    Returns:
+        inter_eye_px (as seen from the front), sharpness, fine_detail, brightness (0..255), yaw_deg and pitch_deg
+        (absolute), frames (how many).
+    """
+    columns = {
+        "inter_eye_px": [detection.frontal_inter_eye_px for detection, _ in faces],
+        "sharpness": [quality.sharpness for _, quality in faces],
+        "fine_detail": [quality.fine_detail for _, quality in faces],
+        "brightness": [quality.brightness for _, quality in faces],
+        "yaw_deg": [abs(quality.yaw_deg) for _, quality in faces],
+        "pitch_deg": [abs(quality.pitch_deg) for _, quality in faces],
+    }
+    means = {name: float(np.average(values, weights=weights)) for name, values in columns.items()}
+    return {**means, "frames": float(len(faces))}
 
 
 def _combined(parts: dict[str, float]) -> float:
@@ -88,16 +116,48 @@ def sharpness(pixels: RGB, box: Box) -> float:
     no-reference perceptual blur metric", SPIE 6492, 2007, on the luma of the face's own pixels. They are smoothed a
     little first, because noise is no detail. Faces above 128 px are reduced to that.
     """
+    return _sharpness(_face_luma(pixels, box))
+
+
+def fine_detail(pixels: RGB, box: Box) -> float:
+    """Return how much of the face's contrast lies in its finest structure: 0 none, above about 0.05 much.
+
+    The spread of the finest diagonal wavelet coefficients (their median absolute value over 0.6745: Donoho, Johnstone,
+    "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81, 1994) over the standard deviation of the luma.
+    Compression and blur take it away first, so it tells how much a face of this size has lost; it cannot tell detail
+    from noise. Measured on LFW at 24 px, with true accepts at 1 % false accepts: 0.071 (JPEG 90) 0.86, 0.052 (JPEG 60)
+    0.64, 0.029 (motion blur of 4 px) 0.39, 0.027 (more blur and noise, JPEG 35) 0.35.
+    """
+    return _fine_detail(_face_luma(pixels, box))
+
+
+def _face_luma(pixels: RGB, box: Box) -> npt.NDArray[np.uint8]:
+    """Return the luma inside the box, at most 128 px high or wide."""
     x0, y0, x1, y1 = (round(value) for value in box)
     luma = cv2.cvtColor(pixels[max(y0, 0) : max(y1, 0) + 1, max(x0, 0) : max(x1, 0) + 1], cv2.COLOR_RGB2GRAY)
     factor = _SHARPNESS_PX / max(luma.shape)
     if factor < 1:
         luma = cv2.resize(luma, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    if min(luma.shape) < 4 or luma.max() == luma.min():
+    return np.asarray(luma, np.uint8)
+
+
+def _sharpness(luma: npt.NDArray[np.uint8]) -> float:
+    if _featureless(luma):
         return 0.0
     smooth = cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 1.0)
     blur = blur_effect(smooth, h_size=9)  # type: ignore[no-untyped-call]
     return float(np.clip(1 - blur, 0, 1))
+
+
+def _fine_detail(luma: npt.NDArray[np.uint8]) -> float:
+    if _featureless(luma):
+        return 0.0
+    values = luma.astype(np.float64)
+    return float(estimate_sigma(values) / values.std())  # type: ignore[no-untyped-call]
+
+
+def _featureless(luma: npt.NDArray[np.uint8]) -> bool:
+    return bool(min(luma.shape) < 4 or luma.max() == luma.min())
 
 
 def pose_degrees(landmarks: Landmarks5) -> tuple[float, float, float]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from skimage import data
 
 from facerecon.faces.alignment import FFHQ_512, scaled_template, similarity_transform
-from facerecon.faces.quality import assess, pose_degrees
+from facerecon.faces.quality import assess, conditions, fine_detail, pose_degrees
 from facerecon.faces.shots import BestShots, aligned_picture, crop_bounds, cut_chip
 from facerecon.profiles import Shots
 from facerecon.records import Detection, Frame, Landmarks5, Timestamp
@@ -56,6 +56,27 @@ def test_smaller_face_has_lower_quality_and_enlarging_makes_it_no_sharper(portra
     assert assess(small, scaled(0.25)).score < assess(portrait, FACE).score
     assert assess(blown, FACE).sharpness < 0.8 * assess(portrait, FACE).sharpness
     assert assess(blown, FACE).score < assess(portrait, FACE).score
+
+
+def test_compression_and_blur_take_fine_detail_and_brightness_does_not(portrait: np.ndarray) -> None:
+    def stored(quality: int) -> np.ndarray:
+        _, data = cv2.imencode(".jpg", portrait, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+    sharp = assess(portrait, FACE).fine_detail
+    assert sharp > assess(stored(60), FACE).fine_detail > assess(stored(20), FACE).fine_detail
+    assert assess(cv2.GaussianBlur(portrait, (0, 0), 1.5), FACE).fine_detail < sharp / 2
+    assert fine_detail((portrait * 0.5).astype(np.uint8), FACE.box) == pytest.approx(sharp, rel=0.15)
+    assert fine_detail(np.full_like(portrait, 90), FACE.box) == 0
+
+
+def test_conditions_are_weighted_means_and_count_the_frames(portrait: np.ndarray) -> None:
+    one, other = assess(portrait, FACE), assess((portrait * 0.5).astype(np.uint8), FACE)
+    found = conditions([(FACE, one), (FACE, other)], [3.0, 1.0])
+    assert found["brightness"] == pytest.approx(0.75 * one.brightness + 0.25 * other.brightness)
+    assert found["inter_eye_px"] == pytest.approx(FACE.frontal_inter_eye_px)
+    assert found["yaw_deg"] == pytest.approx(abs(one.yaw_deg))
+    assert found["frames"] == 2
 
 
 @pytest.mark.parametrize(("turn", "sign"), [(-25, -1), (25, 1)])

@@ -1,0 +1,344 @@
+"""`facerecon evaluate recognition`: error rates of comparison on a dataset, and calibrations made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from facerecon.commands import options
+from facerecon.commands.recognition_views import view
+from facerecon.commands.workbench import Workbench
+from facerecon.console import Console
+from facerecon.errors import BatchError, UsageError
+
+if TYPE_CHECKING:
+    from facerecon.evaluation.comparison import Comparison
+    from facerecon.evaluation.recognition import Study
+    from facerecon.evaluation.templates import Template
+    from facerecon.likelihood import Calibration
+
+_STAGE = "study"
+Dataset = Annotated[
+    Path,
+    typer.Argument(
+        help="DATASET/NAME/*.jpg, or NAME/CLIP/*.jpg for clips of frames, or *.jpg for one picture per person.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for."""
+
+    dataset: Path
+    references: Path | None
+    degradations: tuple[str, ...]
+    frames: int
+    variant: str
+    limit: int | None
+    seed: int
+    calibrate: Path | None
+    name: str | None
+    edges_px: tuple[float, ...] | None
+    plots: Path | None
+    carried: bool
+
+
+def recognition(
+    dataset: Dataset,
+    references: Annotated[
+        Path | None,
+        typer.Option(
+            "--gallery", help="Another dataset of the same persons as gallery.", show_default="the dataset, undegraded"
+        ),
+    ] = None,
+    degrade: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--degrade",
+            help="The CCTV model put on the probes, for example width=24,noise=4,jpeg=60. Repeat it to pool several.",
+            show_default="none",
+        ),
+    ] = None,
+    frames: Annotated[
+        int, typer.Option("--frames", min=1, max=64, help="Frames per probe: of its clip, or synthetic ones.")
+    ] = 1,
+    variant: Annotated[
+        str,
+        typer.Option(
+            "--variant", help="original, mean, fused, fused-image, restored, or a sum such as original+restored."
+        ),
+    ] = "original",
+    landmarks: Annotated[
+        Literal["detected", "carried"],
+        typer.Option(
+            "--landmarks",
+            help="detected: in the degraded picture, as in footage. carried: from the undegraded one, to measure "
+            "recognition without detection.",
+        ),
+    ] = "detected",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="About N pictures, whole persons, spread over the dataset.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of noise, resampling and halves.")] = 0,
+    calibrate: Annotated[
+        Path | None, typer.Option("--calibrate", help="Write a calibration (JSON) here.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The calibration's name.", show_default="the file's name")
+    ] = None,
+    edges: Annotated[
+        str | None,
+        typer.Option("--edges", help="Bins of eye distance, px.", show_default="6,9,12.5,18,30,60"),
+    ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option("--plots", help="Folder for Tippett, ECE and DET plots (SVG) of --calibrate.", show_default=False),
+    ] = None,
+    profile: Annotated[str, typer.Option("--profile", "-p", help="Profile name or YAML file.")] = "standard",
+    set_: options.SetOption = None,
+    device: options.DeviceOption = "auto",
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Compare all genuine pairs and all cross impostors of a dataset; report error rates, or make a calibration.
+
+    Faces are looked for in the degraded pictures, as in footage. Those that are not found are failures to acquire.
+
+    Exit 6 when a picture could not be read, or nothing can be compared.
+    """
+    console = Console(quiet=quiet, as_json=as_json)
+    bench = Workbench(console, profile, tuple(set_ or ()), device)
+    request = Request(
+        dataset,
+        references,
+        tuple(degrade or ("none",)),
+        frames,
+        variant,
+        limit,
+        seed,
+        calibrate,
+        name,
+        _edges(edges),
+        plots,
+        landmarks == "carried",
+    )
+    if plots is not None and calibrate is None:
+        raise UsageError("--plots draws the bins of a calibration; give --calibrate too")
+    if calibrate is not None and calibrate.exists():
+        raise UsageError(f"{calibrate} exists already; choose another --calibrate")
+    found, comparison, document = _studied(bench, request)
+    if calibrate is not None:
+        document["calibration"] = _calibrate(bench, request, found, comparison)
+    if as_json:
+        console.result(document)
+    console.show(view(document))
+    _judge(found)
+
+
+def _edges(text: str | None) -> tuple[float, ...] | None:
+    """Read bin edges.
+
+    Raises:
+        UsageError: not two or more increasing numbers.
+    """
+    if text is None:
+        return None
+    try:
+        edges = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        edges = ()
+    if len(edges) < 2 or list(edges) != sorted(set(edges)):
+        raise UsageError(f"--edges {text}: needs two or more increasing numbers, for example 6,9,12.5,18,30,60")
+    return edges
+
+
+def _studied(bench: Workbench, request: Request) -> tuple[Study, Comparison, dict[str, Any]]:
+    from facerecon.degradation import Degradation
+    from facerecon.evaluation import recognition as measuring
+    from facerecon.evaluation.subjects import read_clips, spread_over_people
+    from facerecon.evaluation.templates import Making
+
+    clips = spread_over_people(read_clips(request.dataset), request.limit)
+    people = {clip.identity for clip in clips}
+    references = None
+    if request.references is not None:
+        references = read_clips(request.references)
+        if not people & {clip.identity for clip in references}:
+            raise UsageError(f"{request.references} and {request.dataset} have no person in common")
+    models = [Degradation.parse(text) for text in request.degradations]
+    models = [model.model_copy(update={"seed": request.seed}) for model in models]
+    makings = [Making(model, request.frames, (request.variant,), request.carried) for model in models]
+    engines = _engines(bench, makings[0].parts)
+    bench.console.started(_STAGE, len(clips) + len(references or ()))
+    found = measuring.study(clips, references, engines, makings, gate_of(bench), lambda: bench.console.advanced(_STAGE))
+    bench.console.finished(_STAGE)
+    if problem := found.require_pairs():
+        raise BatchError(f"{request.dataset}: {problem}")
+    measure = measure_of(bench)
+    comparison = measuring.comparisons(found, measure, request.seed)[request.variant]
+    if not len(comparison.genuine) or not len(comparison.impostor):
+        raise BatchError(
+            f"{request.dataset}: {len(comparison.genuine)} same-source and {len(comparison.impostor)} different-source "
+            "pairs; both are needed: several persons, with two pictures or more"
+        )
+    bench.console.noted("Resampling persons for the intervals ...")
+    document = {
+        "dataset": str(request.dataset),
+        "gallery": None if request.references is None else str(request.references),
+        "degradations": [model.text for model in models],
+        "frames": request.frames,
+        "landmarks": "carried" if request.carried else "detected",
+        "variant": request.variant,
+        "model": bench.recognizer.stamp.id,
+        "treatment": bench.recognizer.treatment,
+        "detector": bench.detector.stamp.id,
+        "seed": request.seed,
+        **measuring.summary(comparison, found, threshold_of(bench), request.seed),
+    }
+    groups = measuring.differentials(comparison, request.seed)
+    if groups:
+        document["groups"] = groups
+    return found, comparison, document
+
+
+def _engines(bench: Workbench, parts: Sequence[str]) -> Any:
+    from facerecon.commands.evaluate import enhance_view
+    from facerecon.evaluation.templates import Engines
+
+    enhance = None
+    if "restored" in parts:
+        settings, restorers = bench.profile.enhance, bench.restorers
+        enhance = lambda face: enhance_view(face, settings, restorers)  # noqa: E731
+    return Engines(detect_of(bench), bench.recognizer, enhance)
+
+
+def detect_of(bench: Workbench) -> Any:
+    """Return the profile's detection, with its enlargement and brightening for the detector's eyes only."""
+    from facerecon.pipeline.detection import detect_faces
+
+    detector, settings = bench.detector, bench.profile.detect
+    return lambda pictures: detect_faces(detector, pictures, settings)
+
+
+def gate_of(bench: Workbench) -> Any:
+    """Return the profile's quality gate for gallery templates."""
+    limit = bench.profile.recognize.gallery_min_inter_eye_px
+
+    def gate(template: Template) -> str:
+        size = template.measured["inter_eye_px"]
+        return f"{size:.0f} px between the eyes, {limit:g} needed" if size < limit else ""
+
+    return gate
+
+
+def measure_of(bench: Workbench) -> Any:
+    """Return the recognizer's similarity of one vector to many."""
+    from facerecon.records import Embedding
+    from facerecon.records.similarity import similarities
+
+    recognizer = bench.recognizer
+
+    def measure(vector: Any, matrix: Any) -> Any:
+        return similarities(Embedding(recognizer.stamp.id, vector, recognizer.metric), matrix, recognizer.metric)
+
+    return measure
+
+
+def threshold_of(bench: Workbench) -> float | None:
+    """Return the operating point that rates are told for; None where neither profile nor model has one."""
+    asked = bench.profile.recognize.threshold
+    return bench.recognizer.threshold if asked is None else asked
+
+
+# --- calibrations -----------------------------------------------------------------------------------------------------
+
+
+def _calibrate(bench: Workbench, request: Request, found: Study, comparison: Comparison) -> dict[str, Any]:
+    from facerecon.evaluation import calibrating
+    from facerecon.likelihood import write_calibration
+
+    assert request.calibrate is not None
+    making = calibrating.Making(
+        name=request.name or request.calibrate.stem,
+        variant=request.variant,
+        dataset=f"{request.dataset.name}: {comparison.subjects} persons with same-source pairs",
+        protocol=_protocol(request),
+        degradations=tuple(request.degradations),
+        stamp=bench.recognizer.stamp,
+        treatment=bench.recognizer.treatment,
+        seed=request.seed,
+        frames=request.frames,
+        edges_px=request.edges_px or calibrating.DEFAULT_EDGES_PX,
+        progress=lambda line: bench.console.noted(f"Calibrating {line} ..."),
+    )
+    calibration, problems = calibrating.calibrated(comparison, found, making)
+    write_calibration(calibration, request.calibrate)
+    for problem in problems:
+        bench.console.noted(f"no bin for {problem}")
+    if request.plots is not None:
+        _plot(calibration, request.plots)
+    return {
+        "file": str(request.calibrate),
+        "name": calibration.name,
+        "sha256": calibration.sha256,
+        "bins": [
+            {
+                "id": part.id,
+                "genuine": part.genuine,
+                "impostor": part.impostor,
+                "subjects": part.subjects,
+                "cllr": part.metrics.cllr.value,
+                "cllr_min": part.metrics.cllr_min.value,
+                "cllr_validation": part.metrics.cllr_validation,
+                "lr_from": 10.0**part.log10_lower,
+                "lr_to": 10.0**part.log10_upper,
+            }
+            for part in calibration.bins
+        ],
+        "left_out": problems,
+    }
+
+
+def _protocol(request: Request) -> str:
+    gallery = "the undegraded pictures of the data set" if request.references is None else request.references.name
+    frames = "one frame" if request.frames == 1 else f"up to {request.frames} frames"
+    return (
+        f"Probes: {frames} each, degraded, the face found in the degraded picture. Gallery: {gallery}. All same-source "
+        "pairs but a picture with its own twin; all cross different-source pairs."
+    )
+
+
+def _plot(calibration: Calibration, folder: Path) -> None:
+    """Write three plots per bin.
+
+    Raises:
+        UsageError: the folder cannot be made or written.
+    """
+    from facerecon.likelihood import plots
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, part in enumerate(calibration.bins, start=1):
+            drawn = {"tippett": plots.tippett_svg(part), "ece": plots.ece_svg(part), "det": plots.det_svg([part])}
+            for kind, text in drawn.items():
+                (folder / f"{kind}-{number}.svg").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--plots {folder}: {error.strerror}") from error
+
+
+def _judge(found: Study) -> None:
+    """Raise when a picture could not be read.
+
+    Raises:
+        BatchError: how many, and the first.
+    """
+    broken = [item for item in (*found.not_enrolled, *found.not_acquired) if item.outcome == "failed"]
+    subjects = sorted({item.subject for item in broken})
+    if subjects:
+        raise BatchError(f"evaluation: {len(subjects)} picture(s) failed, the first {subjects[0]}: {broken[0].detail}")
