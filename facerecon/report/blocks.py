@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from facerecon.hashing import sha256_bytes
 from facerecon.report.figures import ComparisonFigure, Picture
 from facerecon.report.timeline import Timeline
 
@@ -108,6 +109,23 @@ class Timelines:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """A drawing of figures, as one SVG document without any reference to the outside; `alt` says what it shows."""
+
+    kind: ClassVar[str] = "plot"
+    svg: str
+    alt: str
+    caption: str
+    label: str = ""
+    numbered_as: ClassVar[str] = "Figure"
+
+    @property
+    def name(self) -> str:
+        """A file name that depends on the content only."""
+        return f"{sha256_bytes(self.svg.encode())}.svg"
+
+
+@dataclass(frozen=True)
 class Column:
     """A table column. `weight` is its share of the width."""
 
@@ -154,7 +172,7 @@ class Raw:
     text: str
 
 
-Block = Text | Bullets | Facts | Stats | Cards | Comparison | Timelines | Table | Raw
+Block = Text | Bullets | Facts | Stats | Cards | Comparison | Timelines | Plot | Table | Raw
 
 
 @dataclass(frozen=True)
@@ -217,6 +235,15 @@ def pictures_of(sections: tuple[Section, ...]) -> tuple[Picture, ...]:
     return tuple(found.values())
 
 
+def plots_of(sections: tuple[Section, ...]) -> tuple[Plot, ...]:
+    """Return every plot, in reading order."""
+    found: list[Plot] = []
+    for section in sections:
+        found += [block for block in section.blocks if isinstance(block, Plot)]
+        found += plots_of(section.children)
+    return tuple(found)
+
+
 def _block_pictures(block: Block) -> tuple[Picture, ...]:
     if isinstance(block, Comparison):
         return (block.figure.original, block.figure.restored)
@@ -234,7 +261,7 @@ def _numbered(section: Section, number: str, counters: dict[str, Iterator[int]])
 
 
 def _labelled(block: Block, counters: dict[str, Iterator[int]]) -> Block:
-    if isinstance(block, (Cards, Comparison, Timelines, Table)):
+    if isinstance(block, (Cards, Comparison, Timelines, Plot, Table)):
         return replace(block, label=f"{block.numbered_as} {next(counters[block.numbered_as])}")
     return block
 

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from facerecon.records import PRIMARY_VARIANTS, Candidate, Variant
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Card, Cards, Cell, Column, Table, Text
 from facerecon.report.figures import Picture
 from facerecon.report.notation import shown, similarity, threshold
+from facerecon.report.strength import likelihood_words, reason_words, source_words
 
 VARIANTS: tuple[Variant, ...] = PRIMARY_VARIANTS
+_SECONDARY: tuple[Variant, ...] = ("fused-image", "restored")
 _PICTURES = 3
-_UNCALIBRATED = ("", "none", "not calibrated")
 
 
-def similarity_words(line: Candidate) -> str:
-    """Return how strong a candidate is, in the only words the report uses for it."""
-    return (
-        f"similarity {similarity(line.similarity)}, threshold {threshold(line.threshold)}, "
-        f"likelihood ratio: {likelihood_words(line)}"
-    )
-
-
-def likelihood_words(line: Candidate) -> str:
-    """Return the likelihood ratio with its calibration, or in short why there is none (R23)."""
-    named = line.calibration.strip()
-    if line.likelihood_ratio is None:
-        return shown(named.partition(":")[0]) or "not calibrated"
-    if named.partition(":")[0].lower() in _UNCALIBRATED:
-        return "not given, no calibration is named"
-    return f"{line.likelihood_ratio:.3g} (calibration {shown(named)})"
+def similarity_lines(line: Candidate) -> tuple[str, ...]:
+    """Return how similar a candidate is and how strong that is, in the only words the report uses for it."""
+    found = f"similarity {similarity(line.similarity)}, threshold {threshold(line.threshold)}"
+    if line.strength is None:
+        return found, f"likelihood ratio: {likelihood_words(line)}"
+    return found, f"likelihood ratio {likelihood_words(line)}", f"calibration {shown(line.strength.calibration)}"
 
 
 def candidate_blocks(
-    lines: tuple[Candidate, ...], probe: Picture | None, gallery: Mapping[str, Picture], compared: bool
+    lines: tuple[Candidate, ...],
+    probe: Picture | None,
+    gallery: Mapping[str, Picture],
+    compared: bool,
+    leading: Iterable[Block] = (),
 ) -> Iterator[Block]:
-    """Yield a track's comparison with the gallery: the decision tables first, the restored picture's last."""
+    """Yield a track's comparison with the gallery: the decision tables first, those of computed pictures last.
+
+    `leading` says more of the leading candidate and stands between them.
+    """
     if not compared:
         yield Text("Comparison with a gallery was not run.", "note")
         return
@@ -49,7 +47,9 @@ def candidate_blocks(
     yield from _pairs(primary, probe, gallery)
     for variant in VARIANTS:
         yield from _table(variant, [line for line in primary if line.variant == variant])
-    yield from _table("restored", [line for line in lines if not line.primary])
+    yield from leading
+    for variant in _SECONDARY:
+        yield from _table(variant, [line for line in lines if line.variant == variant and not line.primary])
 
 
 def _pairs(primary: list[Candidate], probe: Picture | None, gallery: Mapping[str, Picture]) -> Iterator[Block]:
@@ -79,7 +79,10 @@ def _pictured(primary: list[Candidate]) -> list[Candidate]:
 def _pair(line: Candidate, probe: Picture | None, picture: Picture) -> Card:
     pictures = (picture,) if probe is None else (probe, picture)
     place = f"Rank {line.rank}" if line.above_threshold else f"Rank {line.rank}, below the threshold"
-    lines = (similarity_words(line),)
+    lines = similarity_lines(line)
+    if line.strength is not None and line.rank == 1:
+        cut = (wording.LIMITED,) if line.strength.limited else ()
+        lines = (*lines[:-1], source_words(line.strength), *cut, shown(line.strength.support))
     return Card(place, pictures, lines, strong=f"Candidate: {shown(line.identity)}")
 
 
@@ -88,25 +91,35 @@ def _table(variant: Variant, lines: list[Candidate]) -> Iterator[Table]:
         return
     columns = (
         Column("Rank", "right", weight=0.6),
-        Column("Candidate", weight=2.2),
-        Column("Gallery file", weight=1.9),
+        Column("Candidate", weight=2),
+        Column("Gallery file", weight=1.8),
         Column("Similarity", "right", weight=1),
-        Column("Threshold", "right", weight=1.2),
-        Column("Likelihood ratio", weight=1.8),
-        Column("Quality, track", "right", weight=0.9),
-        Column("Quality, gallery", "right", weight=0.9),
+        Column("Threshold", "right", weight=1.1),
+        Column("Likelihood ratio", weight=2.4),
+        Column("Quality, track", "right", weight=0.85),
+        Column("Quality, gallery", "right", weight=0.85),
     )
     caption = (
         f"{wording.VARIANT_TITLES[variant]}. {wording.VARIANT_NOTES[variant]} Model: {shown(lines[0].model)}."
-        f"{_why_no_ratio(lines)}"
+        f"{_ratios_from(lines)}{_why_no_ratio(lines)}"
     )
     rows = tuple(_row(line) for line in sorted(lines, key=lambda line: line.rank))
-    yield Table(caption, columns, rows, quiet=variant == "restored")
+    yield Table(caption, columns, rows, quiet=variant in _SECONDARY)
+
+
+def _ratios_from(lines: list[Candidate]) -> str:
+    strengths = [line.strength for line in lines if line.strength is not None]
+    sources = dict.fromkeys(f"{shown(each.calibration)}, bin {shown(each.bin)}" for each in strengths)
+    named = f" Likelihood ratios by calibration {'; '.join(sources)}." if sources else ""
+    return named + (f" {wording.LIMITED}" if any(each.limited for each in strengths) else "")
 
 
 def _why_no_ratio(lines: list[Candidate]) -> str:
-    reasons = dict.fromkeys(line.calibration.strip() for line in lines if line.likelihood_ratio is None)
-    return "".join(f" Likelihood ratio {shown(reason)}." for reason in reasons if ":" in reason)
+    reasons = dict.fromkeys(reason_words(line) for line in lines)
+    some = "Where no likelihood ratio is given: " if any(line.strength is not None for line in lines) else ""
+    return "".join(
+        f" {some}{reason}." if some else f" Likelihood ratio {reason}." for reason in reasons if ":" in reason
+    )
 
 
 def _row(line: Candidate) -> tuple[Cell, ...]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from facerecon.ledger import LedgerEntry
+from facerecon.likelihood import Calibration
 from facerecon.records import (
     Candidate,
     CaseInfo,
     ChipRecord,
     DetectionRecord,
     EmbeddingRecord,
+    ExplanationRecord,
     FrameRecord,
     FusedRecord,
     GalleryRecord,
@@ -29,6 +31,7 @@ class CaseReport:
     """Everything a report shows. `picture(path)` returns the verified PNG bytes of a file of the case.
 
     `embeddings` is what a fused track's frames and weights are told from; without it they are said not to be known.
+    `calibrations` are the documents that the latest comparison used: no likelihood ratio is shown without its own.
     """
 
     info: CaseInfo
@@ -49,3 +52,5 @@ class CaseReport:
     embeddings: tuple[EmbeddingRecord, ...] = ()
     fused: tuple[FusedRecord, ...] = ()
     rendered: tuple[RenderedRecord, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
+    explanations: tuple[ExplanationRecord, ...] = ()

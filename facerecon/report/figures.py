@@ -102,9 +102,13 @@ class Album:
         right = self._picture(restored.path, "restored", alts[1], restored.file_sha256)
         return ComparisonFigure(self.original(chip, alts[0]), right, restored.scale, restored.content)
 
-    def map(self, path: str, alt: str) -> Picture:
-        """Return a map: colours that stand for a measure, not a picture of anything."""
-        return self._picture(path, "map", alt, None)
+    def map(self, path: str, alt: str, sha256: str | None = None) -> Picture:
+        """Return a map: colours that stand for a measure, not a picture of anything.
+
+        Raises:
+            IntegrityError: the bytes are not the ones whose digest is given.
+        """
+        return self._picture(path, "map", alt, sha256)
 
     def gallery(self, record: GalleryRecord, alt: str) -> Picture | None:
         """Return the face crop of a gallery picture, or None where the case holds none."""

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from facerecon.report import wording
+from facerecon.report.blocks import Plot
 from facerecon.report.content import CaseReport
 from facerecon.report.figures import Picture
 from facerecon.report.sections import document
@@ -45,5 +46,6 @@ def _breakable(text: str) -> Markup:
     return Markup("/<wbr>").join(Markup("_<wbr>").join(part.split("_")) for part in text.split("/"))
 
 
-def _data_uri(picture: Picture) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture.data).decode()}"
+def _data_uri(drawn: Picture | Plot) -> str:
+    kind, data = ("svg+xml", drawn.svg.encode()) if isinstance(drawn, Plot) else ("png", drawn.data)
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

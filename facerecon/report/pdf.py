@@ -17,7 +17,7 @@ from typing import Any, Literal
 import typst
 
 from facerecon.report import wording
-from facerecon.report.blocks import Comparison, Document
+from facerecon.report.blocks import Comparison, Document, Plot, plots_of
 from facerecon.report.content import CaseReport
 from facerecon.report.figures import Picture
 from facerecon.report.glyphs import covered, printable
@@ -49,6 +49,8 @@ def _compile(content: Document, strict: bool) -> bytes:
         (folder / "pictures").mkdir()
         for picture in content.pictures:
             (folder / "pictures" / picture.name).write_bytes(picture.data)
+        for plot in plots_of(content.sections):
+            (folder / "pictures" / plot.name).write_text(plot.svg, encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(_data(content, strict)), encoding="utf-8")
         template = folder / "report.typ"
         template.write_bytes(files("facerecon.report").joinpath("templates/report.typ").read_bytes())
@@ -92,6 +94,9 @@ def _plain(anything: Any, strict: bool) -> Any:
         return {"name": anything.name, "kind": anything.kind, "alt": printable(anything.alt, strict)}
     if isinstance(anything, Comparison):
         return _comparison(anything, strict)
+    if isinstance(anything, Plot):
+        words = {"label": anything.label, "caption": anything.caption, "alt": anything.alt}
+        return {"kind": anything.kind, "name": anything.name, **_plain(words, strict)}
     if is_dataclass(anything):
         kind = {"kind": anything.kind} if hasattr(anything, "kind") else {}
         return kind | {field.name: _plain(getattr(anything, field.name), strict) for field in fields(anything)}
@@ -134,6 +139,8 @@ def _characters(anything: Any) -> set[str]:
         return set(anything)
     if isinstance(anything, Picture):
         return set(anything.alt)
+    if isinstance(anything, Plot):
+        return set(anything.alt) | set(anything.caption)
     if is_dataclass(anything):
         return set().union(*(_characters(getattr(anything, field.name)) for field in fields(anything)))
     return set().union(*map(_characters, anything)) if isinstance(anything, (list, tuple)) else set()

@@ -24,7 +24,8 @@ from facerecon.report.blocks import (
     numbered,
     pictures_of,
 )
-from facerecon.report.candidates import similarity_words
+from facerecon.report.calibrations import Use, strength_section, uses
+from facerecon.report.candidates import similarity_lines
 from facerecon.report.content import CaseReport
 from facerecon.report.custody import (
     integrity_section,
@@ -40,11 +41,13 @@ from facerecon.report.notation import DASH, duration, integer, plural, short, sh
 from facerecon.report.omissions import omissions_section
 from facerecon.report.processing import processing_section
 from facerecon.report.rendered import rendered_section
+from facerecon.report.strength import reason_words
 from facerecon.report.timeline import Clock, timelines
 from facerecon.report.tracks import TrackView, track_section, track_views
 from facerecon.report.truth import truth_section
 
 _TIMELINE_ROWS = 20
+_REASONS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +56,25 @@ class _Sources:
     clock: Clock
     stages: dict[str, StageHistory]
     tracks: tuple[TrackView, ...]
+    traced: tuple[Use, ...]
 
 
 def document(report: CaseReport) -> Document:
     """Return the whole report of a case, numbered.
 
     Raises:
-        IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
+        IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size, or the
+            case lacks the calibration of a likelihood ratio.
     """
     clock = Clock(report.info.source.clock, report.frames)
     stages = {name: stage_history(report.ledger, name) for name in STAGES}
-    sources = _Sources(report, clock, stages, track_views(report, Album(report.picture), clock))
+    traced = uses(report)
+    sources = _Sources(report, clock, stages, track_views(report, Album(report.picture), clock, traced), traced)
     main = (
         _summary(sources),
         *_timeline(sources),
         *_tracks(sources),
+        *strength_section(report, traced, [view.strength for view in sources.tracks if view.strength]),
         omissions_section(report, stages),
         *truth_section(report),
         *rendered_section(report),
@@ -195,9 +202,16 @@ def _prepared(sources: _Sources) -> list[Block]:
 def _strength(sources: _Sources) -> list[Block]:
     if not sources.report.candidates:
         return []
-    some = f"{wording.CANDIDATE} {wording.SIMILARITY}"
-    calibrated = any(line.likelihood_ratio is not None for line in sources.report.candidates if line.primary)
-    return [Text(some if calibrated else f"{some} {wording.NOT_CALIBRATED}")]
+    lines = [line for line in sources.report.candidates if line.primary]
+    words = [wording.CANDIDATE, wording.SIMILARITY]
+    words += [wording.LIKELIHOOD_RATIO_SHORT] if sources.traced else [wording.NO_RATIO]
+    reasons = list(dict.fromkeys(reason_words(line) for line in lines if line.strength is None))
+    if reasons:
+        without = sum(line.strength is None for line in lines)
+        more = f"; {len(reasons) - _REASONS} more in the tracks' tables" if len(reasons) > _REASONS else ""
+        told = "; ".join(reasons[:_REASONS])
+        words.append(f"{integer(without)} of {plural(len(lines), 'comparison')} without a ratio: {told}{more}.")
+    return [Text(" ".join(words))]
 
 
 def _contact_row(sources: _Sources) -> Cards:
@@ -218,7 +232,7 @@ def _contact(sources: _Sources, view: TrackView) -> Card:
             f"strongest similarity {similarity(best.similarity)}",
         ]
         return Card(shown(view.track.id), pictures, tuple(lines), target=view.section_id)
-    lines += [similarity_words(best)]
+    lines += similarity_lines(best)
     name = f"Candidate: {shown(best.identity)}"
     return Card(shown(view.track.id), pictures, tuple(lines), strong=name, target=view.section_id)
 

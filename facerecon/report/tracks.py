@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from facerecon.errors import IntegrityError
 from facerecon.records import Candidate, ChipRecord, EmbeddingRecord, FusedRecord, RestoredRecord, TrackRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Card, Cards, Cell, Column, Comparison, Fact, Facts, Section, Table, Text
+from facerecon.report.calibrations import Use, tippett_plots
 from facerecon.report.candidates import VARIANTS, candidate_blocks
 from facerecon.report.content import CaseReport
+from facerecon.report.explanations import ExplanationView, explanation_blocks, explanation_views
 from facerecon.report.figures import Album, ComparisonFigure, Picture
 from facerecon.report.notation import pixels, plural, short, shown
 from facerecon.report.timeline import Clock
@@ -48,6 +50,8 @@ class TrackView:
     gallery: Mapping[str, Picture]
     fused: EmbeddingRecord | None
     picture: FusedView | None
+    explanations: tuple[ExplanationView, ...]
+    uses: tuple[Use, ...]
 
     @property
     def section_id(self) -> str:
@@ -64,13 +68,18 @@ class TrackView:
         return None
 
     @property
+    def strength(self) -> Use | None:
+        """The likelihood ratio of the first-ranked candidate, or None when it has none."""
+        return next((use for use in self.uses if use.line is self.strongest), None)
+
+    @property
     def has_candidate(self) -> bool:
         """Whether a comparison of original pixels gave a candidate above the threshold."""
         return any(line.primary and line.above_threshold for line in self.candidates)
 
 
-def track_views(report: CaseReport, album: Album, clock: Clock) -> tuple[TrackView, ...]:
-    """Gather the tracks of a case in order.
+def track_views(report: CaseReport, album: Album, clock: Clock, traced: Sequence[Use] = ()) -> tuple[TrackView, ...]:
+    """Gather the tracks of a case in order; `traced` are its likelihood ratios with their calibrations.
 
     Raises:
         IntegrityError: a record names a best shot that the case does not have, or a picture does not fit its record.
@@ -80,7 +89,7 @@ def track_views(report: CaseReport, album: Album, clock: Clock) -> tuple[TrackVi
         if restored.chip not in chips:
             raise IntegrityError(f"{restored.path} cannot be shown: the case lacks its original {restored.chip}")
     gallery = _gallery_pictures(report, album)
-    return tuple(_view(track, report, chips, album, clock, gallery) for track in report.tracks)
+    return tuple(_view(track, report, chips, album, clock, gallery, traced) for track in report.tracks)
 
 
 def _view(
@@ -90,6 +99,7 @@ def _view(
     album: Album,
     clock: Clock,
     gallery: Mapping[str, Picture],
+    traced: Sequence[Use],
 ) -> TrackView:
     missing = [shot for shot in track.best if shot not in chips]
     if missing:
@@ -99,7 +109,17 @@ def _view(
     fused = next(
         (vector for vector in report.embeddings if (vector.track, vector.variant) == (track.id, "fused")), None
     )
-    return TrackView(track, shots, candidates, gallery, fused, _fused_view(track, report, chips, album, clock))
+    explained = [record for record in report.explanations if record.track == track.id]
+    return TrackView(
+        track=track,
+        shots=shots,
+        candidates=candidates,
+        gallery=gallery,
+        fused=fused,
+        picture=_fused_view(track, report, chips, album, clock),
+        explanations=explanation_views(explained, chips, gallery, album),
+        uses=tuple(use for use in traced if use.line.track == track.id),
+    )
 
 
 def _fused_view(
@@ -160,8 +180,15 @@ def track_section(view: TrackView, clock: Clock, enhanced: bool, compared: bool)
     blocks += _other_shots(view, clock)
     if view.shots:
         blocks.append(_quality(view, clock))
-    blocks += candidate_blocks(view.candidates, view.shots[0].picture if view.shots else None, view.gallery, compared)
+    probe = view.shots[0].picture if view.shots else None
+    blocks += candidate_blocks(view.candidates, probe, view.gallery, compared, _leading(view))
     return Section(view.section_id, f"Track {shown(view.track.id)}", tuple(blocks))
+
+
+def _leading(view: TrackView) -> Iterator[Block]:
+    if view.strength is not None:
+        yield from tippett_plots(view.strength)
+    yield from explanation_blocks(view.explanations)
 
 
 def _facts(view: TrackView, clock: Clock) -> tuple[Fact, ...]:

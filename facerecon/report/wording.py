@@ -28,9 +28,65 @@ CANDIDATE = (
     "A candidate is a gallery picture whose face is numerically similar. It is a suggestion for an examiner, "
     "not a statement of who the person is."
 )
-NOT_CALIBRATED = (
-    "No likelihood ratio is given: the comparison has no named calibration for these pictures. Without "
-    "one, a similarity says nothing about how strong the evidence is."
+NO_RATIO = (
+    "No likelihood ratio is given: without a named calibration that holds for these pictures, a similarity says "
+    "nothing about how strong the evidence is."
+)
+LIKELIHOOD_RATIO_SHORT = (
+    "A likelihood ratio says how strong a comparison is as evidence; what it is, what it is not, and the calibration "
+    "it comes from stand in the section on the strength of evidence."
+)
+LIKELIHOOD_RATIO = (
+    "A likelihood ratio says how many times more probable a similarity of this size is if both sides show one "
+    "person than if they show two different persons, in the conditions of the calibration. It is not the probability "
+    "that the candidate is the person in the footage: that depends also on how probable it was before this comparison "
+    "(the prior odds), which is for the court to weigh on all other evidence; the likelihood ratio multiplies these "
+    "odds. To read a ratio of 40 as 'it is 40 times more probable that they are one person' is an error, known as the "
+    "transposed conditional."
+)
+LIMITED = "Limited: the ratio was cut to the most that its calibration can support."
+CALIBRATED_BUT_NONE = (
+    "Calibrations were at hand, but no comparison of this case lies in the conditions that they hold for, so no "
+    "likelihood ratio is given; the reasons stand with the tracks."
+)
+SCALE_CAPTION = (
+    "The verbal scale, of the ENFSI Guideline for Evaluative Reporting in Forensic Science (European Network of "
+    "Forensic Science Institutes, 2015), in both directions: a ratio above 1 supports the proposition that both sides"
+    " show one person, a ratio below 1 the proposition that they show different persons. A band holds the end that "
+    "lies nearer to 1, not the other."
+)
+BINS_CAPTION = (
+    "The bins of the calibration: the conditions in which each holds, the comparisons with known answer that it rests "
+    "on, and the bounds of its likelihood ratios, beyond which the data supports none. Bins used for this case are set "
+    "in bold. Not acquired: pictures of the data set in which no usable face was found."
+)
+MEASURES_CAPTION = (
+    "How well each bin does on comparisons with known answer; in brackets 95 % intervals, from resampling persons. "
+    "Cllr is the cost of the likelihood ratios in bits: 0 would be perfect, 1 is no better than no evidence. Cllr_min"
+    " is what would remain if the same order of similarities were calibrated perfectly (Brümmer, du Preez, "
+    "Application-independent evaluation of speaker detection, Computer Speech and Language, 2006). Other persons: "
+    "fitted on one half of the persons, measured on the other. EER: the rate at which false accepts and false rejects"
+    " are equally frequent. True accepts at 1 %: the share of comparisons of one person that is accepted where 1 % of"
+    " those of different persons is."
+)
+TIPPETT = (
+    "Tippett plot of bin {bin}, calibration {calibration}: for each likelihood ratio along the bottom (log10: 1 is "
+    "10, 2 is 100, −1 is 1/10), the share of comparisons with known answer that had at least that ratio. Full line: "
+    "{same} of one person. Dashed line: {different} of different persons. The further the lines lie apart, the better"
+    " persons are told apart in these conditions; the dashed line to the right of 0 and the full line to the left of "
+    "0 are the misleading ones."
+)
+EXPLANATION = (
+    "The pair that was compared, and MAPS over the same faces: how much the similarity falls when that part of the "
+    "face is covered, from nothing (dark) to the largest fall (bright). They show what the comparison model reacts "
+    "to, not which features two persons have in common, and they are no evidence themselves."
+)
+REGIONS_CAPTION = (
+    "Share of the whole fall of similarity per part of the track's face; the larger, the more of the similarity rests "
+    "on this part."
+)
+NO_IMPOSTORS = (
+    "No calibration holds for this pair, so it is not known how often different persons are as similar by chance."
 )
 HOW_TO_READ = (
     "Pictures marked ORIGINAL hold the pixels of the footage, unchanged; they are enlarged for viewing "
@@ -63,11 +119,16 @@ QUALITY_CAPTION = (
 VARIANT_TITLES = {
     "fused": "Fused track: the face vectors of several original frames, averaged",
     "original": "Single best original frame",
+    "fused-image": "Picture fused from several frames: secondary, not for decision",
     "restored": "Restored picture: secondary, not for decision",
 }
 VARIANT_NOTES = {
     "fused": "Computed from original pixels. For decision.",
     "original": "Computed from original pixels. For decision.",
+    "fused-image": (
+        "Computed from a picture that is not one recorded frame; shown for transparency only, must not be used for a "
+        "decision."
+    ),
     "restored": (
         "Computed from a restored picture. Restoration can move a face towards or away from any person, so "
         "this table is shown for transparency only and must not be used for a decision."

@@ -10,7 +10,7 @@ from facerecon.report.blocks import Document, Section
 from facerecon.report.figures import Picture
 
 VOID = frozenset({"meta", "img", "col", "br", "wbr", "link", "input"})
-NOT_WORDS = frozenset({"id", "kind", "target", "tone", "align", "number", "sha256", "path"})
+NOT_WORDS = frozenset({"id", "kind", "target", "tone", "align", "number", "sha256", "path", "svg", "alt"})
 
 
 class Page(HTMLParser):

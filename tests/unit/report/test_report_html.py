@@ -12,6 +12,7 @@ import pytest
 import report_example as example
 from report_reading import Page, squeezed, strings
 
+from facerecon.report.blocks import plots_of
 from facerecon.report.content import CaseReport
 from facerecon.report.html import render_html
 from facerecon.report.sections import document
@@ -42,7 +43,9 @@ def test_page_asks_for_nothing_from_outside(case) -> None:
     _, text, page = case
     policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    assert all(source.startswith("data:image/png;base64,") for source in page.values("src"))
+    assert all(
+        source.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,")) for source in page.values("src")
+    )
     assert all(link.startswith("#") for link in page.values("href"))
     style = text[text.index("<style>") : text.index("</style>")]
     assert "url(" not in style
@@ -73,7 +76,9 @@ def test_every_word_of_the_document_is_on_the_page(case) -> None:
 def test_pictures_are_embedded_unchanged_and_described(case) -> None:
     report, _, page = case
     images = page.all("img")
-    known = {report.picture(picture.path) for picture in document(report).pictures}
+    made = document(report)
+    known = {report.picture(picture.path) for picture in made.pictures}
+    known |= {plot.svg.encode() for plot in plots_of(made.sections)}
     assert {base64.b64decode((image["src"] or "").partition(",")[2]) for image in images} == known
     assert all(image["alt"] for image in images)
     originals = [image for image in images if (image["alt"] or "").startswith("Original")]

@@ -1,0 +1,66 @@
+"""Words for the strength of a comparison: the ratio and its verbal equivalent, or why there is none. Computes none."""
+
+from __future__ import annotations
+
+from facerecon.likelihood import verbal_support
+from facerecon.records import Candidate, Strength
+from facerecon.report.notation import integer, shown
+
+SCALE: tuple[tuple[int, int | None, str], ...] = (
+    (1, 2, "no"),
+    (2, 10, "weak"),
+    (10, 100, "moderate"),
+    (100, 1_000, "moderately strong"),
+    (1_000, 10_000, "strong"),
+    (10_000, 1_000_000, "very strong"),
+    (1_000_000, None, "extremely strong"),
+)
+"""The ENFSI bands as the report prints them: from, up to, word. A test holds them to the words that are used."""
+
+_PROPOSITIONS = {"same source": "same person", "different sources": "different persons"}
+_NO_REASON = "not calibrated"
+
+
+def ratio(likelihood_ratio: float) -> str:
+    """Return a likelihood ratio with two significant digits; below 1 as a fraction: 40, 1.6, 1/25."""
+    if likelihood_ratio >= 1:
+        return _two_digits(likelihood_ratio)
+    below = _two_digits(1 / likelihood_ratio)
+    return "1" if below == "1" else f"1/{below}"
+
+
+def _two_digits(number: float) -> str:
+    held = float(f"{number:.2g}")
+    return integer(round(held)) if held >= 10 else f"{held:g}"
+
+
+def support_words(log10_lr: float) -> str:
+    """Return the verbal equivalent in short, with the proposition that is supported."""
+    support = verbal_support(log10_lr)
+    if support.direction == "neither":
+        return "no support either way"
+    return f"{support.strength} support ({_PROPOSITIONS[support.direction]})"
+
+
+def strength_words(likelihood_ratio: float, log10_lr: float, limited: bool) -> str:
+    """Return a ratio with its verbal equivalent: "40, moderate support (same person)"; a cut one is called limited."""
+    cut = " (limited)" if limited else ""
+    return f"{ratio(likelihood_ratio)}{cut}, {support_words(log10_lr)}"
+
+
+def likelihood_words(line: Candidate) -> str:
+    """Return a candidate's likelihood ratio in words, or in short why there is none (R23, R24)."""
+    if line.strength is None:
+        return shown(line.no_strength.strip().partition(":")[0]) or _NO_REASON
+    return strength_words(line.strength.likelihood_ratio, line.strength.log10, line.strength.limited)
+
+
+def reason_words(line: Candidate) -> str:
+    """Return in full why a candidate has no likelihood ratio; "" when it has one."""
+    return "" if line.strength is not None else shown(line.no_strength.strip()) or _NO_REASON
+
+
+def source_words(strength: Strength) -> str:
+    """Return where a likelihood ratio comes from: calibration, bin, and how many gallery pictures it is the mean of."""
+    mean = f", mean over {strength.pictures} gallery pictures" if strength.pictures > 1 else ""
+    return f"calibration {shown(strength.calibration)}, bin {shown(strength.bin)}{mean}"
