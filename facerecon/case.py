@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from facerecon import __version__
+from facerecon.durable import TEMPORARY, write_whole
 from facerecon.errors import FacereconError, IntegrityError, Interrupted, ResourceError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
 from facerecon.ledger import Ledger, LedgerEntry
@@ -90,6 +91,22 @@ class Case:
         except BaseException:
             os.close(lock)
             raise
+
+    @classmethod
+    def view(cls, root: Path) -> Case:
+        """Open a case for reading only: no lock, nothing mended; every file is verified when it is read.
+
+        Raises:
+            UsageError: not a case folder.
+            IntegrityError: its manifest or ledger does not verify.
+        """
+        if not (root / "manifest.json").is_file():
+            raise UsageError(f"{root} is not a case folder (no manifest.json); make one with 'facerecon extract'")
+        manifest = Manifest.parse(read_bytes(root / "manifest.json"))
+        ledger = Ledger.read(root / "ledger.jsonl")
+        if (ledger.head, len(ledger.entries)) != (manifest.ledger_head, manifest.ledger_entries):
+            raise IntegrityError(f"case {root} does not verify: ledger.jsonl does not end where the manifest says")
+        return cls(root, _info(root), ledger, manifest, -1)
 
     def _remove(self, stray: str) -> str:
         """Remove a file that a killed stage left and no record knows (its re-run makes it again); return its digest."""
@@ -161,6 +178,9 @@ class Case:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
+    def _require_writable(self) -> None:
+        assert self._lock >= 0, f"case {self.root} is open for reading only"
+
     def write(self, relative: str, data: bytes) -> str:
         """Write a new file whole (temporary file, flush, move) and return its SHA-256.
 
@@ -170,13 +190,14 @@ class Case:
             IntegrityError: a file with other bytes is there.
             ResourceError: the disk is full or not writable.
         """
+        self._require_writable()
         path, digest = self.root / relative, sha256_bytes(data)
         with _writing(path):
             if path.exists():
                 if sha256_bytes(path.read_bytes()) != digest:
                     raise IntegrityError(f"{path} exists with other content; nothing was overwritten")
             else:
-                _write_atomically(path, data)
+                write_whole(path, data)
         self._files[relative] = FileEntry(sha256=digest, size_bytes=len(data))
         return digest
 
@@ -208,13 +229,14 @@ class Case:
         outputs: Mapping[str, str] | None = None,
     ) -> LedgerEntry:
         """Add a ledger line and seal the manifest over it and all files."""
+        self._require_writable()
         entry = self.ledger.append(action, details, inputs, outputs)
         data = self.ledger.to_bytes()
         with _writing(self.root), _undivided():
-            _write_atomically(self.root / "ledger.jsonl", data)
+            write_whole(self.root / "ledger.jsonl", data)
             self._files["ledger.jsonl"] = FileEntry(sha256=sha256_bytes(data), size_bytes=len(data))
             self._manifest = Manifest.sealed(action, self.ledger, self._files)
-            _write_atomically(self.root / "manifest.json", self._manifest.to_bytes())
+            write_whole(self.root / "manifest.json", self._manifest.to_bytes())
         return entry
 
     @contextlib.contextmanager
@@ -294,21 +316,6 @@ class StageRun:
 # --- files ---------------------------------------------------------------------------------------------
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
 def _early_files(root: Path) -> list[str]:
     """Return the files that stages write before they end, in order of their names."""
     found = (path for folder in _EARLY for path in (root / folder).rglob("*") if path.is_file())
@@ -317,7 +324,7 @@ def _early_files(root: Path) -> list[str]:
 
 def _recovered(root: Path) -> tuple[Ledger, Manifest, list[str]]:
     """Verify for writing. A killed stage may leave whole files that the manifest lacks; these are returned."""
-    for stray in root.rglob(".tmp-*"):
+    for stray in root.rglob(f"{TEMPORARY}*"):
         stray.unlink()
     strays: list[str] = []
     try:

@@ -31,6 +31,8 @@ VERBS = {
     "recognize": "Comparing tracks",
     "report": "Writing the report",
     "fetch": "Fetching weights",
+    "study": "Measuring the dataset",
+    "search": "Reading cases",
 }
 _PLAIN_INTERVAL_S = 15.0
 

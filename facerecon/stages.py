@@ -1,4 +1,7 @@
-"""What the pipeline asks of an engine, as Protocols: batch in, same-length batch out, raise on failure. No torch."""
+"""What the pipeline asks of an engine, as Protocols: batch in, same-length batch out, raise on failure. No torch.
+
+Also the one rule on what a Protocol says: which similarity threshold holds.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from facerecon.records import RGB, Detection, Embedding, FaceView, ModelStamp
+from facerecon.errors import UsageError
+from facerecon.records import RGB, Detection, Embedding, FaceView, Metric, ModelStamp
 
 
 class Detector(Protocol):
@@ -120,9 +124,39 @@ class Recognizer(Protocol):
         """Which model runs, and how."""
         ...
 
-    def embed(self, faces: Sequence[FaceView]) -> list[Embedding]:
-        """Return one embedding per face, in order."""
+    @property
+    def metric(self) -> Metric:
+        """How its vectors compare."""
         ...
+
+    @property
+    def threshold(self) -> float | None:
+        """The similarity of the model's published operating point, None where none is published."""
+        ...
+
+    @property
+    def treatment(self) -> str:
+        """What besides the weights makes the vector, in words; a calibration with other words does not fit."""
+        ...
+
+    def embed(self, faces: Sequence[FaceView]) -> list[Embedding]:
+        """Return one embedding per face, in order, with the recognizer's metric."""
+        ...
+
+
+def operating_point(recognizer: Recognizer, wanted: float | None) -> float:
+    """Return the similarity from which on a candidate counts as above the threshold: `wanted`, else the model's own.
+
+    Raises:
+        UsageError: neither is given; the message names the profile's key.
+    """
+    if wanted is not None:
+        return wanted
+    if recognizer.threshold is None:
+        raise UsageError(
+            f"no operating point is published for {recognizer.stamp.id}; set recognize.threshold, a similarity -1..1"
+        )
+    return recognizer.threshold
 
 
 class Listener(Protocol):

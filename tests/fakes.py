@@ -15,6 +15,7 @@ from facerecon.records import (
     Embedding,
     FaceView,
     Frame,
+    Metric,
     ModelStamp,
     Skipped,
     SourceRecord,
@@ -117,11 +118,14 @@ class FakeRestorer:
 class FakeRecognizer:
     """The mean colour around the nose is the identity."""
 
-    def __init__(self) -> None:
+    metric: Metric = "euclidean"
+
+    def __init__(self, threshold: float | None = 0.4, treatment: str = "fake") -> None:
         self.stamp = stamp("dlib-resnet", "recognition")
+        self.threshold, self.treatment = threshold, treatment
 
     def embed(self, faces: Sequence[FaceView]) -> list[Embedding]:
-        return [Embedding("dlib-resnet", self._vector(face)) for face in faces]
+        return [Embedding("dlib-resnet", self._vector(face), self.metric) for face in faces]
 
     @staticmethod
     def _vector(face: FaceView) -> np.ndarray:

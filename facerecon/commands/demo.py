@@ -50,7 +50,7 @@ def demo(
         gallery = run_enroll(bench, place / "gallery")
         run_extract(bench, opened, evidence)
         run_enhance(bench, opened)
-        run_recognize(bench, opened, gallery)
+        run_recognize(bench, opened, gallery, ())
         figures = measure(opened, lambda index, scale: clean_frame(index, scale=scale), REFERENCE)
         run_report(bench, opened, pdf=True)
         document = whole_document(opened)

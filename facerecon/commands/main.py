@@ -29,6 +29,8 @@ COMMANDS = (
     "extract",
     "enhance",
     "recognize",
+    "search",
+    "gallery",
     "report",
     "verify",
     "evaluate",

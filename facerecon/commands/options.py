@@ -20,13 +20,16 @@ CaseOption = Annotated[
     Path | None, typer.Option("--case", help="Case folder to make.", show_default="./cases/<name of the source>")
 ]
 GalleryOption = Annotated[
-    Path, typer.Option("--gallery", help="Folder of known persons: NAME/*.jpg or NAME.jpg.", show_default=False)
+    Path,
+    typer.Option(
+        "--gallery", help="A gallery, or a folder of known persons: NAME/*.jpg or NAME.jpg.", show_default=False
+    ),
 ]
 OptionalGallery = Annotated[
     Path | None,
     typer.Option(
         "--gallery",
-        help="Folder of known persons: NAME/*.jpg or NAME.jpg. Without it nothing is compared.",
+        help="A gallery, or a folder of known persons: NAME/*.jpg or NAME.jpg. Without it nothing is compared.",
         show_default=False,
     ),
 ]
@@ -54,3 +57,15 @@ CaseIdOption = Annotated[
 OperatorOption = Annotated[str, typer.Option("--operator", help="Who runs this.")]
 PurposeOption = Annotated[str, typer.Option("--purpose", help="Why this footage is examined.")]
 PdfOption = Annotated[bool, typer.Option("--pdf/--no-pdf", help="Also write a PDF/A.")]
+ExplainOption = Annotated[
+    bool,
+    typer.Option("--explain", help="Also show which parts of the faces carry the leading candidates' similarity."),
+]
+CalibrationOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--calibration",
+        help="JSON that says what a similarity is worth; made by 'facerecon evaluate recognition'. Repeatable.",
+        show_default="those that ship with the tool",
+    ),
+]

@@ -25,6 +25,8 @@ def run(
     source: options.Media,
     gallery: options.OptionalGallery = None,
     case: options.CaseOption = None,
+    calibration: options.CalibrationOption = None,
+    explain: options.ExplainOption = False,
     profile: options.ProfileOption = None,
     set_: options.SetOption = None,
     device: options.DeviceOption = "auto",
@@ -38,23 +40,34 @@ def run(
     """Do the whole job: extract, enhance, recognize, report. An interrupted run is resumed by the same command."""
     console = Console(quiet=quiet, as_json=as_json)
     bench = Workbench(console, profile, tuple(set_ or ()), device, Facts(case_id, operator, purpose))
-    document = whole_job(bench, source, gallery, case, pdf=pdf)
+    document = whole_job(bench, source, gallery, case, pdf=pdf, calibration=tuple(calibration or ()), explain=explain)
     if as_json:
         console.result(document)
     show(console, document)
 
 
-def whole_job(bench: Workbench, source: Path, gallery: Path | None, root: Path | None, *, pdf: bool) -> dict[str, Any]:
+def whole_job(
+    bench: Workbench,
+    source: Path,
+    gallery: Path | None,
+    root: Path | None,
+    *,
+    pdf: bool,
+    calibration: tuple[Path, ...] = (),
+    explain: bool = False,
+) -> dict[str, Any]:
     """Run what the case still needs of the four stages and return the combined document."""
     opened, evidence = bench.case_for(source, root, enhance=True, recognize=gallery is not None)
     with opened:
         _refuse_finished(opened, with_gallery=gallery is not None)
+        if gallery is not None:
+            bench.calibrations(calibration)
         enrolled = run_enroll(bench, gallery) if gallery is not None else None
         run_extract(bench, opened, evidence)
         if not opened.runs("enhance"):
             run_enhance(bench, opened)
         if enrolled is not None and not opened.runs("recognize"):
-            run_recognize(bench, opened, enrolled)
+            run_recognize(bench, opened, enrolled, calibration, explain=explain)
         if not opened.runs("report"):
             run_report(bench, opened, pdf=pdf)
         return whole_document(opened)

@@ -5,15 +5,17 @@ What is heavy to import is imported where it is used, so that `--help` and `veri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from facerecon.case import Case
 from facerecon.commands.workbench import Workbench, is_case, software
 from facerecon.errors import UsageError
+from facerecon.stages import operating_point
 
 if TYPE_CHECKING:
-    from facerecon.pipeline.recognition import Gallery
+    from facerecon.pipeline.enrolment import Gallery
     from facerecon.video import Source
 
 
@@ -55,21 +57,26 @@ def run_render(bench: Workbench, case: Case, kind: Literal["frame", "video"], li
 
 
 def run_enroll(bench: Workbench, gallery: Path) -> Gallery:
-    """Read and enrol a gallery; its refusals are told at once."""
-    from facerecon.pipeline.recognition import enroll
+    """Open a persistent gallery, or read and enrol a plain one; its refusals are told at once."""
+    from facerecon.pipeline.enrolment import open_gallery
 
-    enrolled = enroll(gallery, bench.detector, bench.recognizer, bench.profile, bench.console)
-    for record, _ in enrolled.pictures:
+    # Before hours of footage are read.
+    operating_point(bench.recognizer, bench.profile.recognize.threshold)
+    opened = open_gallery(gallery, bench.detector, bench.recognizer, bench.profile, bench.console)
+    for record in opened.records:
         if not record.enrolled:
             bench.console.noted(f"gallery: {record.file} refused: {record.reason}")
-    return enrolled
+    return opened
 
 
-def run_recognize(bench: Workbench, case: Case, gallery: Gallery) -> None:
+def run_recognize(
+    bench: Workbench, case: Case, gallery: Gallery, calibration: Sequence[Path], *, explain: bool = False
+) -> None:
     """Compare the case's tracks with an enrolled gallery."""
-    from facerecon.pipeline.recognition import recognize
+    from facerecon.pipeline.recognition import Comparers, recognize
 
-    recognize(case, gallery, bench.recognizer, bench.detector, bench.context)
+    comparers = Comparers(bench.recognizer, bench.detector, bench.calibrations(calibration), explain)
+    recognize(case, gallery, comparers, bench.context)
 
 
 def run_report(bench: Workbench, case: Case, *, pdf: bool) -> None:

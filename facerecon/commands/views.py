@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+_REASONS = 5
 
 
 def extraction(document: Mapping[str, Any]) -> RenderableType:
@@ -63,7 +65,9 @@ def _rendered(each: Mapping[str, Any]) -> Text:
 
 
 def candidates(document: Mapping[str, Any]) -> RenderableType:
-    """Show the candidate lists, primary variants first."""
+    """Show the candidate lists, primary variants first, and below them why some have no likelihood ratio."""
+    from facerecon.report.strength import strength_words
+
     listed = document["candidates"]
     if not listed and "stage: no gallery was given" in document["skipped"]:
         return Text("No gallery was given; nothing was compared.")
@@ -80,12 +84,15 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
         "similarity",
         "threshold",
         "it is",
+        "LR",
         box=None,
         header_style="dim",
         pad_edge=False,
     )
     for line in listed:
         above = "above" if line["above_threshold"] else "below"
+        given = line["likelihood_ratio"]
+        strength = "none" if given is None else strength_words(given, line["log10_lr"], line["limited"])
         table.add_row(
             line["track"],
             line["variant"] + ("" if line["primary"] else " (secondary)"),
@@ -94,11 +101,13 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
             f"{line['similarity']:.2f}",
             f"{line['threshold']:.2f}",
             above,
+            strength,
             style="" if line["primary"] else "dim",
         )
     return Group(
-        Text.assemble(("Candidates", "bold"), " (likelihood ratio: not calibrated)"),
+        Text("Candidates", style="bold"),
         Padding(table, (0, 0, 0, 2)),
+        *_without_ratio(listed),
         Text(
             "A candidate is a lead, not a statement of who a person is. No candidate above the threshold does not "
             "exclude anyone.",
@@ -106,6 +115,16 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
         ),
         *_skips(document),
     )
+
+
+def _without_ratio(listed: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Say once for each reason why lines have no likelihood ratio (LR)."""
+    lines = [line for line in listed if line["likelihood_ratio"] is None]
+    reasons = dict.fromkeys(line["calibration"] for line in lines)
+    told: list[RenderableType] = [Text(f"  no LR: {reason}", style="dim") for reason in list(reasons)[:_REASONS]]
+    if len(reasons) > _REASONS:
+        told.append(Text(f"  no LR: {len(reasons) - _REASONS} more reasons; see the report", style="dim"))
+    return told
 
 
 def report_files(document: Mapping[str, Any]) -> RenderableType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,6 +22,7 @@ from facerecon.stages import Detector, Recognizer, Restorer, Upscaler
 if TYPE_CHECKING:
     from facerecon.filters.scaling import Method
     from facerecon.pipeline.accounts import Context
+    from facerecon.pipeline.strength import Calibrations
     from facerecon.video import Source
 
 NOT_STATED = "not stated"
@@ -214,7 +216,33 @@ class Workbench:
         """The profile's face recognizer."""
         from facerecon.engines.catalogue import open_recognizer
 
-        return open_recognizer(self.profile.recognize.model, device=self.device, batch=16)
+        settings = self.profile.recognize
+        return open_recognizer(
+            settings.model,
+            device=self.device,
+            batch=16,
+            flip=settings.flip,
+            jitter=settings.jitter,
+            upscale=settings.upscale,
+            seed=self.profile.seed,
+        )
+
+    def calibrations(self, files: Sequence[Path] | None) -> Calibrations:
+        """What similarities of the profile's recognizer are worth: the files' calibrations, or those that ship.
+
+        Raises:
+            UsageError: a file is no calibration, or for another model.
+            IntegrityError: a calibration was changed.
+        """
+        from facerecon.likelihood import read_calibration
+        from facerecon.pipeline.strength import Calibrations
+        from facerecon.resources import data_folder
+
+        given = list(files or ())
+        shipped = sorted((data_folder("weights") / "calibrations").glob("*.json"))
+        return Calibrations(
+            [read_calibration(path) for path in given or shipped], self.recognizer, asked_for=bool(given)
+        )
 
 
 def _open(path: Path, profile: Profile) -> Source:

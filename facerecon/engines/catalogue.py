@@ -11,11 +11,13 @@ import torch
 
 from facerecon.engines import esrgan, gfpgan, runtime
 from facerecon.engines.brought import open_brought
-from facerecon.engines.embedders import DlibEmbedder
+from facerecon.engines.chips import Upscale
+from facerecon.engines.embedders import DESIGNS, Embedder
 from facerecon.engines.enlarging import Enlarger
 from facerecon.engines.parsing import FaceParser
 from facerecon.engines.restoring import FaceRestorer
 from facerecon.engines.retinaface import ARCHITECTURES, RetinaFaceDetector
+from facerecon.engines.views import Views
 from facerecon.errors import UsageError
 from facerecon.stages import Detector, Recognizer
 from facerecon.weights import Checkpoint, Entry, Registry, load_registry, locate
@@ -134,19 +136,32 @@ def _open_parser(registry: Registry, device: torch.device, mask: MaskSource, bat
 
 
 def open_recognizer(
-    weights_id: str = "dlib-resnet", *, device: str = "auto", batch: int = 32, registry: Registry | None = None
+    weights_id: str = "dlib-resnet",
+    *,
+    device: str = "auto",
+    batch: int = 32,
+    flip: bool = True,
+    jitter: int = 0,
+    upscale: Upscale = "linear",
+    seed: int = 0,
+    registry: Registry | None = None,
 ) -> Recognizer:
     """Load a face recognizer.
 
+    A face's vector is the mean over its aligned chip, with `flip` also its mirror image, and `jitter` (0..100) versions
+    that are slightly shifted, turned, enlarged and half of them mirrored at random (by `seed`, the same for all faces).
+    `upscale` is how a small face is enlarged to the chip. `batch` counts chips.
+
     Raises:
-        UsageError: the weights are unknown, or of no recognizer.
+        UsageError: the weights are unknown, or of no recognizer, or `jitter` is out of range.
         ResourceError: the weights or the device are not here.
         IntegrityError: the weights are not the pinned ones.
     """
     item = (registry or load_registry()).entry(weights_id)
-    if item.architecture != "dlib-resnet":
+    if item.architecture not in DESIGNS:
         raise _wrong_kind(item, "recognizer")
-    return DlibEmbedder(item, _prepare(device), batch=batch)
+    views = Views(flip=flip, jitter=jitter, upscale=upscale, seed=seed)
+    return Embedder(item, _prepare(device), batch=batch, views=views)
 
 
 def _prepare(device: str) -> torch.device:

@@ -1,53 +1,104 @@
-"""Recognition: faces to vectors. Owns alignment to the recognition chip, mirroring and batching.
+"""Recognition: faces to vectors. Owns which network, framing and input belong together, averaging, and batching.
 
-Vectors compare by Euclidean distance (`Embedding.similarity`); they are not normalised, as dlib's are not. A face's
-vector is the mean over its chip and the chip mirrored. Measured on LFW (1,780 pictures, 6,548 genuine and 3.2 million
-impostor comparisons), true accepts at 1 % false accepts: dlib's own alignment and one chip 0.977; this alignment 0.988,
-with the mirror image 0.991. Faces 24 px wide against pristine ones, in the same order: 0.691, 0.669, 0.709.
+A face's vector is the mean over its views (facerecon.engines.views), normalised where the model's metric is cosine.
+Measured for dlib on LFW (1,780 pictures, 6,548 genuine and 3.2 million impostor comparisons), true accepts at 1 % false
+accepts: dlib's own alignment and one chip 0.977; this alignment 0.988, with the mirror image 0.991. Faces 24 px wide
+against pristine ones, in the same order: 0.691, 0.669, 0.709.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
+from torch import nn
 
-from facerecon.engines import chips
+from facerecon.engines import arcface, facenet
 from facerecon.engines.dlib_resnet import DlibResNet
 from facerecon.engines.runtime import memory_guard
 from facerecon.engines.stamps import make_stamp
 from facerecon.engines.states import load_into
-from facerecon.records import RGB, Embedding, FaceView, Landmarks5, ModelStamp, Vector
+from facerecon.engines.views import Framing, Views
+from facerecon.records import RGB, Embedding, FaceView, Metric, ModelStamp, Vector, unit_length
 from facerecon.weights import Entry
 
-CHIP_PX = 150
 # Where RetinaFace (mobile0.25) sees the five points on dlib's own chips. Measured: 400 LFW images of people kept for
 # training; dlib's chip (size 150, padding 0.25) from its 5-point predictor on the fixed rectangle (70, 72, 180, 182);
 # mean over the 360 faces with every point within 15 px of the median. Standard deviations 1.7 to 5.4 px.
-CHIP_TEMPLATE: Landmarks5 = ((46.06, 45.03), (101.21, 44.55), (72.66, 76.63), (49.94, 101.73), (96.44, 101.46))
+DLIB_FRAMING = Framing(
+    "retinaface-5pt",
+    ((46.06, 45.03), (101.21, 44.55), (72.66, 76.63), (49.94, 101.73), (96.44, 101.46)),
+    150,
+)
 
 
-class DlibEmbedder:
-    """A `Recognizer`: dlib's 128-D vectors, from five RetinaFace landmarks."""
+@dataclass(frozen=True)
+class Design:
+    """What belongs to one network: where faces lie on its chips, and what is done to RGB chips in 0..255 before it.
 
-    def __init__(self, item: Entry, device: torch.device, *, batch: int = 32) -> None:
-        """Load the network; `batch` is the number of faces per pass.
+    `channels_last` is the faster memory layout, for networks that can take it.
+    """
+
+    framing: Framing
+    empty_network: Callable[[], nn.Module]
+    prepared: Callable[[torch.Tensor], torch.Tensor]
+    channels_last: bool = True
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout of weights and chips."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+DESIGNS: Mapping[str, Design] = {
+    "dlib-resnet": Design(DLIB_FRAMING, DlibResNet, lambda chips: chips),
+    "arcface-ir-se50": Design(arcface.FRAMING, arcface.empty_network, arcface.prepared, channels_last=False),
+    "inception-resnet-v1": Design(facenet.FRAMING, facenet.InceptionResnetV1, facenet.prepared),
+}
+
+
+class Embedder:
+    """A `Recognizer`: one model's vectors, from five RetinaFace landmarks."""
+
+    def __init__(self, item: Entry, device: torch.device, *, batch: int = 32, views: Views | None = None) -> None:
+        """Load the network of `item`, whose architecture is in `DESIGNS`; `batch` is the number of chips per pass.
 
         Raises:
             ResourceError: the weights are not here.
-            IntegrityError: they are not the pinned ones.
+            IntegrityError: they are not the pinned ones, or no state of that network.
         """
-        network = DlibResNet()
+        self._design = DESIGNS[item.architecture]
+        network = self._design.empty_network()
         load_into(network, item)
-        self._network = network.to(memory_format=torch.channels_last).to(device)
-        self._device, self._batch = device, batch
-        self._stamp = make_stamp(item, device, "fp32")
+        self._network = network.to(memory_format=self._design.memory_format).to(device)
+        self._device, self._batch, self._views = device, batch, views or Views()
+        self._stamp, self._capabilities = make_stamp(item, device, "fp32"), item.capabilities
 
     @property
     def stamp(self) -> ModelStamp:
         """Which model runs, and how."""
         return self._stamp
+
+    @property
+    def metric(self) -> Metric:
+        """How its vectors compare."""
+        if self._capabilities.metric is None:
+            raise AssertionError("the registry gives every recognizer a metric")
+        return self._capabilities.metric
+
+    @property
+    def threshold(self) -> float | None:
+        """The similarity of the model's published operating point, None where none is published."""
+        return self._capabilities.similarity_threshold
+
+    @property
+    def treatment(self) -> str:
+        """What besides the weights makes the vector: alignment, chip, resampling, averaging."""
+        framing = self._design.framing
+        return f"{framing.name}, {framing.side_px} px, {self._views.treatment}"
 
     def embed(self, faces: Sequence[FaceView]) -> list[Embedding]:
         """Return one embedding per face, in order.
@@ -56,21 +107,36 @@ class DlibEmbedder:
             RestorationError: a face's landmarks coincide.
             ResourceError: out of memory.
         """
-        squares = [chips.cut(face.pixels, chips.transform_to(CHIP_TEMPLATE, face), CHIP_PX) for face in faces]
-        mirrored = [np.fliplr(square) for square in squares]
-        pairs = zip(self.vectors(squares), self.vectors(mirrored), strict=True)
-        return [Embedding(self._stamp.id, np.mean(pair, axis=0, dtype=np.float32)) for pair in pairs]
+        # A generator: a thousand faces' chips need not be in memory at once.
+        chips = (chip for face in faces for chip in self._views.cut(face, self._design.framing))
+        vectors = iter(self.vectors(chips))
+        return [self._averaged(list(islice(vectors, self._views.count))) for _ in faces]
 
-    @torch.inference_mode()
-    def vectors(self, squares: Sequence[RGB]) -> list[Vector]:
-        """Return one vector, float32 (128,), per aligned 150x150 chip: the network as it is.
+    def vectors(self, squares: Iterable[RGB]) -> list[Vector]:
+        """Return one vector, float32 (dimensions,), per aligned chip, uint8 (side, side, 3): the network as it is.
 
         Raises:
             ResourceError: out of memory.
         """
         found: list[Vector] = []
         with memory_guard("face recognition"):
-            for start in range(0, len(squares), self._batch):
-                stack = torch.from_numpy(np.stack(squares[start : start + self._batch])).to(self._device)
-                found.extend(self._network(stack.permute(0, 3, 1, 2).float()).cpu().numpy())
+            for squares_together in _batches(squares, self._batch):
+                found.extend(self._run(np.stack(squares_together)))
         return found
+
+    @torch.inference_mode()
+    def _run(self, squares: RGB) -> Iterable[Vector]:
+        stack = torch.from_numpy(squares).to(self._device).permute(0, 3, 1, 2).float()
+        chips = self._design.prepared(stack).contiguous(memory_format=self._design.memory_format)
+        vectors: Iterable[Vector] = self._network(chips).cpu().numpy()
+        return vectors
+
+    def _averaged(self, vectors: Sequence[Vector]) -> Embedding:
+        mean = np.asarray(np.mean(vectors, axis=0, dtype=np.float32))
+        return Embedding(self._stamp.id, unit_length(mean) if self.metric == "cosine" else mean, self.metric)
+
+
+def _batches(squares: Iterable[RGB], size: int) -> Iterator[list[RGB]]:
+    remaining = iter(squares)
+    while together := list(islice(remaining, size)):
+        yield together

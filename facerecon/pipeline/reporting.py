@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from facerecon.case import Case
+from facerecon.errors import IntegrityError
+from facerecon.hashing import canonical_json
+from facerecon.likelihood import Calibration
 from facerecon.pipeline.accounts import Context, Stopwatch
 from facerecon.records import (
     Candidate,
     ChipRecord,
     DetectionRecord,
     EmbeddingRecord,
+    ExplanationRecord,
     FrameRecord,
     FusedRecord,
     GalleryRecord,
@@ -83,10 +87,42 @@ def collect(case: Case) -> CaseReport:
         rendered=_all(case, RenderedRecord, "rendered", "render"),
         fused=_latest(case, FusedRecord, "fused", "enhance"),
         embeddings=_latest(case, EmbeddingRecord, "embeddings", "recognize"),
+        calibrations=_calibrations(case),
+        explanations=_explanations(case),
         ledger=case.ledger.entries,
         ledger_head=case.ledger.head,
         picture=case.bytes_of,
     )
+
+
+def _calibrations(case: Case) -> tuple[Calibration, ...]:
+    """Read the calibrations that the latest comparison used, in order of name and variant.
+
+    Raises:
+        IntegrityError: one is not a calibration, or not the one that its path names.
+    """
+    runs = case.runs("recognize")
+    paths = [path for path in runs[-1].outputs if path.startswith("calibrations/")] if runs else []
+    return tuple(sorted((_calibration(case, path) for path in paths), key=lambda each: (each.name, each.variant)))
+
+
+def _calibration(case: Case, path: str) -> Calibration:
+    content = case.bytes_of(path)
+    try:
+        document = {key: part for key, part in dict(json.loads(content)).items() if key != "sha256"}
+        found = Calibration.model_validate_json(canonical_json(document), strict=True)
+    except (ValueError, TypeError):
+        raise IntegrityError(f"{case.root / path} is not a calibration that this version reads") from None
+    if path != f"calibrations/{found.sha256[:16]}.json":
+        raise IntegrityError(f"{case.root / path} is not the calibration that its name says, but {found.sha256}")
+    return found
+
+
+def _explanations(case: Case) -> tuple[ExplanationRecord, ...]:
+    """Read what carries the similarities, where the latest comparison was asked for it."""
+    runs = case.runs("recognize")
+    asked_for = bool(runs) and any(name.startswith("records/explanations") for name in runs[-1].outputs)
+    return _latest(case, ExplanationRecord, "explanations", "recognize") if asked_for else ()
 
 
 def _all(case: Case, kind: type[R], name: str, stage: str) -> tuple[R, ...]:

@@ -106,13 +106,30 @@ def recognize_summary(case: Case) -> dict[str, Any]:
         "similarity",
         "threshold",
         "above_threshold",
-        "likelihood_ratio",
-        "calibration",
     )
     return {
         "case": str(case.root),
-        "candidates": [{key: getattr(candidate, key) for key in keys} for candidate in candidates],
+        "candidates": [
+            {key: getattr(candidate, key) for key in keys} | _strength(candidate) for candidate in candidates
+        ],
         "skipped": runs[-1].details["skipped"],
+    }
+
+
+def _strength(candidate: Candidate) -> dict[str, Any]:
+    """Return the likelihood ratio with its calibration; without one, null and as `calibration` the reason."""
+    found = candidate.strength
+    if found is None:
+        nothing = dict.fromkeys(("likelihood_ratio", "log10_lr", "support", "calibration_sha256", "limited", "bin"))
+        return nothing | {"calibration": candidate.no_strength or "not calibrated"}
+    return {
+        "likelihood_ratio": found.likelihood_ratio,
+        "log10_lr": found.log10,
+        "support": found.support,
+        "calibration": found.calibration,
+        "calibration_sha256": found.calibration_sha256,
+        "limited": found.limited,
+        "bin": found.bin,
     }
 
 

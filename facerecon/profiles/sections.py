@@ -107,10 +107,17 @@ class Shots(Section):
 
 
 class Recognize(Section):
-    """Comparison with a gallery. `threshold` is an operating point, not a strength of evidence."""
+    """Comparison with a gallery. `threshold` is an operating point, not a strength of evidence; None: the model's own.
+
+    `flip`, `jitter` and `upscale` say from which pictures of a face its vector is computed: they are the recognizer's
+    treatment, and a gallery or calibration made with others does not fit.
+    """
 
     model: str = "dlib-resnet"
-    threshold: Annotated[float, Field(ge=-1, le=1)] = 0.4
+    flip: bool = True
+    jitter: Annotated[int, Field(ge=0, le=100)] = 0
+    upscale: Literal["bicubic", "lanczos", "linear"] = "linear"
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
     top: Annotated[int, Field(ge=1, le=1000)] = 5
     min_inter_eye_px: Annotated[float, Field(ge=2)] = 8.0
     min_quality: Annotated[float, Field(ge=0, le=1)] = 0.35

@@ -7,7 +7,18 @@ pixels or vectors in memory; their arrays are made read-only. All pixels are RGB
 
 from __future__ import annotations
 
-from facerecon.records.arrays import RGB, Embedding, FaceChip, FaceView, Frame, RestoredFace, Vector, shift_landmarks
+from facerecon.records.arrays import (
+    RGB,
+    Embedding,
+    FaceChip,
+    FaceView,
+    Frame,
+    Metric,
+    RestoredFace,
+    Vector,
+    shift_landmarks,
+    unit_length,
+)
 from facerecon.records.evidence import CaseInfo, Counts, FrameRecord, Record, Sha256, Skipped, SourceRecord, Timestamp
 from facerecon.records.faces import (
     Box,
@@ -29,14 +40,23 @@ from facerecon.records.processing import (
     StepRecord,
 )
 from facerecon.records.recognition import (
+    NOT_STATED,
     PRIMARY_VARIANTS,
     Candidate,
     EmbeddingRecord,
+    ExplanationRecord,
+    GalleryEntry,
+    GalleryInfo,
     GalleryRecord,
+    RecognizerRecord,
+    RefusedPicture,
+    Strength,
     Variant,
 )
+from facerecon.records.similarity import similarities
 
 __all__ = [
+    "NOT_STATED",
     "PRIMARY_VARIANTS",
     "RGB",
     "Box",
@@ -48,6 +68,7 @@ __all__ = [
     "DetectionRecord",
     "Embedding",
     "EmbeddingRecord",
+    "ExplanationRecord",
     "FaceChip",
     "FaceQuality",
     "FaceView",
@@ -55,12 +76,17 @@ __all__ = [
     "FrameRecord",
     "FusedFrame",
     "FusedRecord",
+    "GalleryEntry",
+    "GalleryInfo",
     "GalleryRecord",
     "Landmarks5",
     "Measurement",
+    "Metric",
     "ModelStamp",
     "Point",
+    "RecognizerRecord",
     "Record",
+    "RefusedPicture",
     "RenderedRecord",
     "RestoredFace",
     "RestoredRecord",
@@ -68,9 +94,12 @@ __all__ = [
     "Skipped",
     "SourceRecord",
     "StepRecord",
+    "Strength",
     "Timestamp",
     "TrackRecord",
     "Variant",
     "Vector",
     "shift_landmarks",
+    "similarities",
+    "unit_length",
 ]

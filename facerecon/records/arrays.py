@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from facerecon.records.processing import ModelStamp, StepRecord
 
 RGB = npt.NDArray[np.uint8]
 Vector = npt.NDArray[np.float32]
+Metric = Literal["euclidean", "cosine"]
 
 
 def _readonly_rgb(pixels: RGB, what: str) -> RGB:
@@ -103,28 +105,49 @@ class RestoredFace:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """A face vector of one model (float32, read-only). Vectors of different models refuse comparison."""
+    """A face vector of one model (float32, read-only). Vectors of different models refuse comparison.
+
+    `metric` is how the model's vectors compare: "euclidean" or "cosine".
+    """
 
     model: str
     vector: Vector
+    metric: Metric = "euclidean"
 
     def __post_init__(self) -> None:
         """Validate the vector and make it read-only."""
         if self.vector.ndim != 1 or not np.isfinite(self.vector).all():
             raise ValueError(f"embedding of {self.model} must be one finite vector, not shape {self.vector.shape}")
+        if self.metric == "cosine" and not self.vector.any():
+            raise ValueError(f"embedding of {self.model} is zero; it has no direction")
         view = self.vector.astype(np.float32)
         view.setflags(write=False)
         object.__setattr__(self, "vector", view)
 
     def similarity(self, other: Embedding) -> float:
-        """Return 1 - Euclidean distance: 1 for equal vectors, 0.4 at dlib's published operating point (0.6).
+        """Return 1 - Euclidean distance (1 for equal vectors, 0.4 at dlib's published operating point), or the cosine.
 
         Raises:
             ValueError: the vectors come from different models.
         """
-        if self.model != other.model:
+        if (self.model, self.metric) != (other.model, other.metric):
             raise ValueError(f"embeddings of {self.model} and {other.model} cannot be compared")
-        return 1.0 - float(np.linalg.norm(self.vector.astype(np.float64) - other.vector.astype(np.float64)))
+        a, b = self.vector.astype(np.float64), other.vector.astype(np.float64)
+        if self.metric == "cosine":
+            return float(np.clip(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)), -1, 1))
+        return 1.0 - float(np.linalg.norm(a - b))
+
+
+def unit_length(vector: Vector) -> Vector:
+    """Return the vector, float32 (dimensions,), scaled to length 1.
+
+    Raises:
+        ValueError: it is zero.
+    """
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    if not length:
+        raise ValueError("a zero vector has no direction")
+    return np.asarray(vector / length, dtype=np.float32)
 
 
 def shift_landmarks(landmarks: Landmarks5, dx: float, dy: float, scale: float = 1.0) -> Landmarks5:

@@ -62,6 +62,7 @@ class FaceQuality(Record):
 
     inter_eye_px: Annotated[float, Field(ge=0)]
     sharpness: Annotated[float, Field(ge=0)]
+    fine_detail: Annotated[float, Field(ge=0)]
     brightness: Annotated[float, Field(ge=0, le=255)]
     clipped: Annotated[float, Field(ge=0, le=1)]
     yaw_deg: float

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from facerecon.durable import write_whole
 from facerecon.errors import IntegrityError, ResourceError
 from facerecon.hashing import sha256_bytes, sha256_file
 from facerecon.resources import data_folder, weights_cache
@@ -126,16 +125,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         ResourceError: the folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            Path(name).chmod(FILE_MODE)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, data, FILE_MODE)
     except OSError as error:
         raise ResourceError(
             f"{path} cannot be written: {error.strerror}; set FACERECON_WEIGHTS to a folder that can"

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from facerecon.errors import ResourceError, UsageError
-from facerecon.records import Sha256
+from facerecon.records import Metric, Sha256
 from facerecon.resources import data_folder
 
 Role = Literal["detection", "super-resolution", "face-restoration", "recognition", "face-parsing"]
@@ -31,13 +31,16 @@ class Precisions(_Part):
 class Capabilities(_Part):
     """What a model can do. `input_px` is the side of a fixed square input; None when any size goes.
 
-    `size_multiple`: the network takes sides that are multiples of it (others are padded and cut again).
+    `size_multiple`: the network takes sides that are multiples of it (others are padded and cut again). `metric`: how a
+    recognizer's vectors compare. `similarity_threshold`: the operating point that its author published, as similarity.
     """
 
     precisions: Precisions = Precisions()
     scale: Annotated[int, Field(ge=1)] | None = None
     input_px: Annotated[int, Field(ge=1)] | None = None
     size_multiple: Annotated[int, Field(ge=1)] = 1
+    metric: Metric | None = None
+    similarity_threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
 
 
 class Entry(_Part):
@@ -77,6 +80,12 @@ class Entry(_Part):
             raise ValueError("URLs must be https")
         if Path(self.file).name != self.file:
             raise ValueError(f"'{self.file}' must be a plain file name")
+        return self
+
+    @model_validator(mode="after")
+    def _metric_fits(self) -> Entry:
+        if (self.role == "recognition") != (self.capabilities.metric is not None):
+            raise ValueError("a recognizer needs a metric, and nothing else has one")
         return self
 
 

@@ -34,7 +34,7 @@ def test_every_frame_is_accounted_for(sample: Sample) -> None:
 def test_portrait_is_rank_one_above_the_threshold(sample: Sample) -> None:
     best = {c["variant"]: c for c in sample.document["recognize"]["candidates"] if c["rank"] == 1}
     assert {name: c["identity"] for name, c in best.items()} == dict.fromkeys(
-        ("fused", "original", "restored"), "astronaut"
+        ("fused", "original", "fused-image", "restored"), "astronaut"
     )
     assert best["fused"]["similarity"] > 0.58  # (0.66)
     assert best["original"]["similarity"] > 0.56  # (0.65)

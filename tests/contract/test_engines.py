@@ -87,7 +87,9 @@ def test_restorer(restorer: Restorer, face: FaceView) -> None:
 
 def test_recognizer(recognizer: Recognizer, face: FaceView) -> None:
     (found,) = recognizer.embed([face])
-    assert found.model == recognizer.stamp.id
+    assert (found.model, found.metric) == (recognizer.stamp.id, recognizer.metric)
+    assert f"{load_registry().entry(found.model).capabilities.input_px} px" in recognizer.treatment
+    assert recognizer.threshold is None or -1 <= recognizer.threshold <= 1
     assert np.array_equal(found.vector, recognizer.embed([face])[0].vector)
     assert recognizer.embed([]) == []
 
@@ -102,7 +104,7 @@ def test_auto_detector_prefers_resnet50_when_it_is_here(tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("opened", [catalogue.open_detector, catalogue.open_restorer, catalogue.open_recognizer])
 def test_unknown_unsupported_and_wrong_kinds_are_usage_errors(opened: object) -> None:
-    for weights_id in ("nope", "parsenet", "arcface-ir-se50"):
+    for weights_id in ("nope", "parsenet"):
         with pytest.raises(UsageError, match=weights_id):
             opened(weights_id, device="cpu")  # type: ignore[operator]
 
@@ -123,6 +125,18 @@ def test_unknown_unsupported_and_wrong_kinds_are_usage_errors(opened: object) ->
 def test_missing_weights_are_a_resource_error(weights_id: str) -> None:
     with pytest.raises(ResourceError, match=f"weights fetch {weights_id}"):
         catalogue.open_restorer(weights_id, device="cpu")
+
+
+def test_a_recognizer_restores_nothing_and_a_detector_recognizes_nobody() -> None:
+    with pytest.raises(UsageError, match="arcface-ir-se50"):
+        catalogue.open_restorer("arcface-ir-se50", device="cpu")
+    with pytest.raises(UsageError, match=r"retinaface-mobile0\.25"):
+        catalogue.open_recognizer("retinaface-mobile0.25", device="cpu")
+
+
+def test_a_jitter_out_of_range_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="jitter"):
+        catalogue.open_recognizer(device="cpu", jitter=101)
 
 
 def test_every_restorer_of_the_registry_can_be_opened() -> None:

@@ -49,6 +49,9 @@ def test_resolved_profile_loads_to_an_equal_one(name: str, tmp_path: Path) -> No
         ("enhance.steps=[]", "enhance.steps"),
         ("enhance.steps.0.model=[1]", "enhance.steps"),
         ("nothing.at.all=1", "nothing: unknown key"),
+        ("recognize.jitter=101", "recognize.jitter"),
+        ("recognize.upscale=nearest", "recognize.upscale"),
+        ("recognize.threshold=1.5", "recognize.threshold"),
         ("detect", "write it as key=value"),
         ("name=../../x", "name"),
     ],
@@ -65,6 +68,13 @@ def test_override_takes_effect_and_changes_the_digest() -> None:
     assert (changed.extract.sample.mode, changed.extract.sample.value) == ("fps", 2)
     assert changed.enhance.steps[0].tile_px == 128  # type: ignore[union-attr]
     assert changed.digest != load_profile("standard").digest
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_threshold_is_the_model_s_own_until_one_is_set(name: str) -> None:
+    assert load_profile(name).recognize.threshold is None
+    assert load_profile(name, ("recognize.threshold=0.5",)).recognize.threshold == 0.5
+    assert load_profile(name, ("recognize.threshold=0.5", "recognize.threshold=null")).recognize.threshold is None
 
 
 def test_unknown_profile_lists_the_known_ones() -> None:

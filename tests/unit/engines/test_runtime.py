@@ -13,7 +13,7 @@ from facerecon.weights import Entry, entry
 
 
 def declaring(*cpu: str) -> Entry:
-    item = entry("dlib-resnet")
+    item = entry("retinaface-mobile0.25")
     return Entry.model_validate(
         item.model_dump() | {"capabilities": {"precisions": {"cpu": cpu, "cuda": ("fp16", "bf16", "fp32")}}}
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +17,15 @@ from facerecon.pipeline.detection import detect_faces
 from facerecon.pipeline.enhancement import enhance
 from facerecon.pipeline.extraction import extract
 from facerecon.pipeline.measurement import measure, psnr_db, ssim
-from facerecon.pipeline.recognition import enroll, recognize
 from facerecon.pipeline.reporting import collect, report
-from facerecon.pipeline.summaries import enhance_summary, extract_summary, recognize_summary, report_summary
-from facerecon.profiles import Detect, Profile, load_profile
+from facerecon.pipeline.summaries import enhance_summary, extract_summary, report_summary
+from facerecon.profiles import Detect, load_profile
 from facerecon.records import (
     RGB,
-    Candidate,
-    CaseInfo,
     ChipRecord,
     Counts,
     Detection,
     DetectionRecord,
-    EmbeddingRecord,
     FrameRecord,
     FusedRecord,
     RestoredRecord,
@@ -38,42 +33,8 @@ from facerecon.records import (
     TrackRecord,
 )
 from facerecon.stages import Restoration, Silent
-from tests.fakes import OTHER, FakeDetector, FakeRecognizer, FakeRestorer, FakeSource, picture
-from tests.unit.test_gallery import save
-
-
-def walk(frames: int = 20, size: int = 40) -> list[RGB]:
-    """Draw somebody who walks to the right, grows a little, and shimmers, so that every frame moved."""
-    return [picture(faces=[(5 + 4 * n, 30, size)], background=30 + 15 * (n % 2)) for n in range(frames)]
-
-
-def profile(*overrides: str) -> Profile:
-    return load_profile("standard", ("extract.motion.enabled=false", *overrides))
-
-
-def new_case(root: Path, source: FakeSource, settings: Profile) -> Case:
-    info = CaseInfo(
-        case_id="C",
-        operator="O",
-        purpose="P",
-        created_utc="2026-01-01T00:00:00Z",
-        tool_version="0",
-        source=source.record,
-        profile_name=settings.name,
-        profile_sha256=settings.digest,
-    )
-    return Case.create(root, info, settings, source.probe)
-
-
-def extracted(root: Path, frames: Sequence[RGB | None], *overrides: str, **source: object) -> Case:
-    evidence, settings = FakeSource(frames, **source), profile(*overrides)  # type: ignore[arg-type]
-    case = new_case(root, evidence, settings)
-    try:
-        extract(case, evidence, FakeDetector(), Context(settings, Silent()))
-    except BaseException:
-        case.close()
-        raise
-    return case
+from tests.fakes import FakeDetector, FakeRecognizer, FakeRestorer, FakeSource, picture
+from tests.unit.pipeline.stage_cases import compared, extracted, new_case, profile, walk
 
 
 def test_walking_person_is_one_track_with_exact_crops(tmp_path: Path) -> None:
@@ -404,63 +365,7 @@ def test_invented_detail_is_measured_and_a_changed_face_is_warned_of(tmp_path: P
         assert any("reduced to its input's size" in warning for warning in record.warnings) == (shift == 60)
 
 
-# --- recognize and report -------------------------------------------------------------------------------------------
-
-
-def compared(tmp_path: Path, *overrides: str) -> Case:
-    case = extracted(tmp_path / "c", walk())
-    settings = profile(*overrides)
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(settings, Silent()))
-    folder = tmp_path / "gallery"
-    save(folder / "Ada/1.png", picture(faces=[(40, 20, 80)]))
-    save(folder / "Bob.png", picture(faces=[(40, 20, 80)], colours=[OTHER]))
-    save(folder / "Corridor.png", picture())
-    gallery = enroll(folder, FakeDetector(), FakeRecognizer(), settings, Silent())
-    recognize(case, gallery, FakeRecognizer(), FakeDetector(), Context(settings, Silent()))
-    return case
-
-
-def test_candidates_are_ranked_per_variant_and_restored_is_secondary(tmp_path: Path) -> None:
-    case = compared(tmp_path)
-    listed = case.read(Candidate, "candidates")
-    assert [(c.variant, c.rank, c.identity) for c in listed] == [
-        (variant, rank, name)
-        for variant in ("fused", "original", "restored")
-        for rank, name in ((1, "Ada"), (2, "Bob"))
-    ]
-    assert {c.variant for c in listed if c.primary} == {"fused", "original"}
-    assert all(c.likelihood_ratio is None and "not calibrated" in c.calibration for c in listed)
-    assert case.runs("recognize")[0].details["counts"]["gallery"] == {
-        "requested": 3,
-        "written": 2,
-        "failed": 0,
-        "skipped": 1,
-    }
-    assert set(recognize_summary(case)["candidates"][0]) >= {
-        "track",
-        "variant",
-        "rank",
-        "identity",
-        "similarity",
-        "threshold",
-        "above_threshold",
-    }
-
-
-def test_fused_template_is_the_quality_weighted_mean_of_originals(tmp_path: Path) -> None:
-    case = compared(tmp_path)
-    vectors = {e.subject: e for e in case.read(EmbeddingRecord, "embeddings")}
-    fused = vectors["t0001/fused"]
-    chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
-    total = sum(chips[name].quality.score for name in fused.frames)
-    assert fused.weights == pytest.approx([chips[name].quality.score / total for name in fused.frames], abs=1e-5)
-    assert sum(fused.weights) == pytest.approx(1, abs=1e-5)
-
-
-def test_candidates_beyond_the_list_are_counted(tmp_path: Path) -> None:
-    case = compared(tmp_path, "recognize.top=1", "recognize.compare_restored=false")
-    assert len(case.read(Candidate, "candidates")) == 2
-    assert case.runs("recognize")[0].details["skipped"]["candidate: below-the-listed-ranks"] == 2
+# --- report ---------------------------------------------------------------------------------------------------------
 
 
 def test_report_is_rendered_from_verified_records_and_kept(tmp_path: Path) -> None:

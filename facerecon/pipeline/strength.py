@@ -1,0 +1,107 @@
+"""How strong a comparison is: which calibration holds for it, its likelihood ratio, or why there is none (R23, R24).
+
+A person with several gallery pictures gets the arithmetic mean of the pictures' likelihood ratios. Taking the best of
+them would overstate: under the proposition of different persons a likelihood ratio is 1 on average, and so is a mean of
+several, whatever their dependence, but not their maximum (Shafer, "Testing by betting", JRSS A 184, 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from facerecon.errors import UsageError
+from facerecon.likelihood import Assessed, Calibration, verbal_support
+from facerecon.records import Strength, Variant
+from facerecon.stages import Recognizer
+
+NONE_FOR_VARIANT = {
+    "restored": "not calibrated: a restored picture is secondary and never gets a likelihood ratio",
+    "fused-image": "not calibrated: a computed picture is secondary and never gets a likelihood ratio",
+}
+
+
+class Calibrations:
+    """The calibrations that a comparison may use: at most one per variant."""
+
+    def __init__(self, documents: Sequence[Calibration], recognizer: Recognizer, *, asked_for: bool = False) -> None:
+        """Choose those that hold for this recognizer.
+
+        Args:
+            documents: calibrations.
+            recognizer: model, weights and treatment that they must have been made for.
+            asked_for: the user named them, so that one for another model is an error and not left aside.
+
+        Raises:
+            UsageError: one that was asked for does not apply, or two are for one variant.
+        """
+        self._of: dict[str, Calibration] = {}
+        self._why_none = ""
+        stamp = recognizer.stamp
+        for document in documents:
+            problem = document.applies_to(stamp.id, stamp.weights_sha256, recognizer.treatment, document.variant)
+            if problem and asked_for:
+                raise UsageError(f"{problem}; make one for it with 'facerecon evaluate recognition --calibrate'")
+            if problem:
+                if document.model == stamp.id:
+                    self._why_none = f"not calibrated: {problem}"
+                continue
+            if document.variant in self._of:
+                raise UsageError(
+                    f"calibrations {self._of[document.variant].name} and {document.name} are both for variant "
+                    f"{document.variant}; give one"
+                )
+            self._of[document.variant] = document
+
+    @property
+    def documents(self) -> tuple[Calibration, ...]:
+        """Those that are in use."""
+        return tuple(self._of.values())
+
+    def strength(
+        self, variant: Variant, compared: Sequence[tuple[float, Mapping[str, float]]]
+    ) -> tuple[Strength | None, str]:
+        """Return the strength of a comparison with one person, or None and the reason.
+
+        Args:
+            variant: how the probe's vector was made.
+            compared: per gallery picture of the person, the similarity and the conditions of the comparison.
+        """
+        if variant in NONE_FOR_VARIANT:
+            return None, NONE_FOR_VARIANT[variant]
+        calibration = self._of.get(variant)
+        if calibration is None:
+            missing = f"not calibrated: there is no calibration for this model and variant {variant}"
+            return None, self._why_none or missing
+        outcomes = [calibration.assess(similarity, conditions) for similarity, conditions in compared]
+        assessed = [outcome for outcome in outcomes if isinstance(outcome, Assessed)]
+        if not assessed:
+            reasons = [outcome.reason for outcome in outcomes if not isinstance(outcome, Assessed)]
+            return None, f"outside the calibration: {reasons[0]}"
+        ratio = float(np.mean([10.0**each.log10_lr for each in assessed]))
+        log10 = round(float(np.log10(ratio)), 4)
+        bins = dict.fromkeys(each.bin_id for each in assessed)
+        return (
+            Strength(
+                likelihood_ratio=rounded_ratio(log10),
+                log10=log10,
+                limited=any(each.bounded for each in assessed),
+                support=verbal_support(float(np.log10(rounded_ratio(log10)))).sentence,
+                calibration=calibration.name,
+                calibration_sha256=calibration.sha256,
+                bin=", ".join(bins),
+                pictures=len(assessed),
+            ),
+            "",
+        )
+
+
+def rounded_ratio(log10: float) -> float:
+    """Return a likelihood ratio with two significant digits: more would claim what no calibration knows."""
+    return float(f"{10.0**log10:.2g}")
+
+
+def joint_conditions(probe: Mapping[str, float], gallery_inter_eye_px: float) -> dict[str, float]:
+    """Return the conditions of a comparison: the probe's, with the eye distance of the worse side."""
+    return {**probe, "inter_eye_px": min(probe["inter_eye_px"], gallery_inter_eye_px)}

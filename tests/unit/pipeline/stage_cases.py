@@ -1,0 +1,83 @@
+"""Cases made with fake engines, at every stage: what the tests of the pipeline start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from facerecon.case import Case
+from facerecon.likelihood import Calibration
+from facerecon.pictures import encode_png
+from facerecon.pipeline.accounts import Context
+from facerecon.pipeline.enhancement import enhance
+from facerecon.pipeline.enrolment import enroll
+from facerecon.pipeline.extraction import extract
+from facerecon.pipeline.recognition import Comparers, recognize
+from facerecon.pipeline.strength import Calibrations
+from facerecon.profiles import Profile, load_profile
+from facerecon.records import RGB, CaseInfo
+from facerecon.stages import Silent
+from tests.fakes import OTHER, SKIN, FakeDetector, FakeRecognizer, FakeRestorer, FakeSource, picture
+
+
+def walk(frames: int = 20, size: int = 40, colour: tuple[int, int, int] = SKIN) -> list[RGB]:
+    """Draw somebody who walks to the right, grows a little, and shimmers, so that every frame moved."""
+    return [
+        picture(faces=[(5 + 4 * n, 30, size)], background=30 + 15 * (n % 2), colours=[colour]) for n in range(frames)
+    ]
+
+
+def profile(*overrides: str) -> Profile:
+    return load_profile("standard", ("extract.motion.enabled=false", *overrides))
+
+
+def new_case(root: Path, source: FakeSource, settings: Profile) -> Case:
+    info = CaseInfo(
+        case_id="C",
+        operator="O",
+        purpose="P",
+        created_utc="2026-01-01T00:00:00Z",
+        tool_version="0",
+        source=source.record,
+        profile_name=settings.name,
+        profile_sha256=settings.digest,
+    )
+    return Case.create(root, info, settings, source.probe)
+
+
+def extracted(root: Path, frames: Sequence[RGB | None], *overrides: str, **source: object) -> Case:
+    evidence, settings = FakeSource(frames, **source), profile(*overrides)  # type: ignore[arg-type]
+    case = new_case(root, evidence, settings)
+    try:
+        extract(case, evidence, FakeDetector(), Context(settings, Silent()))
+    except BaseException:
+        case.close()
+        raise
+    return case
+
+
+def save(path: Path, pixels: RGB) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(pixels, {}))
+    return path
+
+
+def compared(tmp_path: Path, *overrides: str, calibrations: Sequence[Calibration] = (), explain: bool = False) -> Case:
+    case = extracted(tmp_path / "c", walk())
+    settings = profile(*overrides)
+    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(settings, Silent()))
+    compare_again(case, tmp_path / "gallery", settings, calibrations, explain=explain)
+    return case
+
+
+def compare_again(
+    case: Case, folder: Path, settings: Profile, calibrations: Sequence[Calibration] = (), *, explain: bool = False
+) -> None:
+    """Compare a case with a gallery of Ada (the walker's colour), Bob (another) and a corridor without a face."""
+    save(folder / "Ada/1.png", picture(faces=[(40, 20, 80)]))
+    save(folder / "Bob.png", picture(faces=[(40, 20, 80)], colours=[OTHER]))
+    save(folder / "Corridor.png", picture())
+    recognizer = FakeRecognizer()
+    gallery = enroll(folder, FakeDetector(), recognizer, settings, Silent())
+    comparers = Comparers(recognizer, FakeDetector(), Calibrations(calibrations, recognizer), explain)
+    recognize(case, gallery, comparers, Context(settings, Silent()))
