@@ -85,19 +85,22 @@ def encode_png(pixels: RGB, text: Mapping[str, str]) -> bytes:
     return stream.getvalue()
 
 
-def with_label(pixels: RGB, text: str, *, colour: tuple[int, int, int] = (251, 191, 36)) -> RGB:
+def with_label(
+    pixels: RGB, text: str, *, colour: tuple[int, int, int] = (251, 191, 36), letters_px: int | None = None
+) -> RGB:
     """Return the picture with a strip of text below it; no pixel of the picture itself is covered or changed.
 
     Args:
         pixels: the picture, (height, width, 3).
-        text: what the strip says; wrapped to the width, letters 9 to 14 px high.
+        text: what the strip says; wrapped to the width.
         colour: RGB of the text.
+        letters_px: their height; None: 9 to 14 px, by the width.
 
     Returns:
         RGB of the same width and a greater height.
     """
     width = pixels.shape[1]
-    font = _font(min(14, max(9, width // 32)))
+    font = _font(letters_px or min(14, max(9, width // 32)))
     lines, height = _wrapped(text, font, width - 8), round(font.size * 1.4)
     strip = Image.new("RGB", (width, len(lines) * height + 6), _STRIP_BACKGROUND)
     draw = ImageDraw.Draw(strip)

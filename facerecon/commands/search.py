@@ -332,16 +332,18 @@ def _write_cluster_sheet(path: Path, groups: Sequence[TrackGroup]) -> None:
     from facerecon.pipeline.searching import picture_of
     from facerecon.pipeline.sheets import Cell, Strip
 
+    several = [(number, each) for number, each in enumerate(groups, start=1) if each.cohesion is not None]
     strips = [
-        Strip(_group_title(number, each), [Cell(picture_of(entry), _caption(entry)) for entry in each.entries])
-        for number, each in enumerate(groups, start=1)
+        Strip(
+            f"g{number:04d}: {len(each.entries)} tracks, smallest similarity {each.cohesion:.2f}",
+            [Cell(picture_of(entry), _caption(entry)) for entry in each.entries],
+        )
+        for number, each in several
     ]
+    lone = [entry for each in groups if each.cohesion is None for entry in each.entries]
+    if lone:
+        strips.append(Strip("Like no other track", [Cell(picture_of(entry), _caption(entry)) for entry in lone]))
     _write_sheet(path, strips or [Strip("no track", [])])
-
-
-def _group_title(number: int, each: TrackGroup) -> str:
-    lowest = "" if each.cohesion is None else f", smallest similarity {each.cohesion:.2f}"
-    return f"g{number:04d}: {len(each.entries)} track(s){lowest}"
 
 
 def _caption(entry: Entry) -> str:

@@ -15,7 +15,7 @@ from facerecon.pictures import with_label
 from facerecon.records import RGB
 
 CELL_PX = 160
-LABEL_PX = 64
+LETTERS_PX = 13
 COLUMNS = 6
 _GAP_PX = 6
 _BACKGROUND = 24
@@ -59,8 +59,7 @@ def _title(text: str, width: int) -> RGB:
 
 
 def _cell(cell: Cell) -> RGB:
-    labelled = with_label(_fitted(cell.pixels), cell.words)[: CELL_PX + LABEL_PX]
-    return _on_canvas(labelled, CELL_PX, CELL_PX + LABEL_PX)
+    return with_label(_fitted(cell.pixels), cell.words, letters_px=LETTERS_PX)
 
 
 def _fitted(pixels: RGB) -> RGB:
@@ -84,7 +83,8 @@ def _on_canvas(pixels: RGB, width: int, height: int, *, centred: bool = False) -
 
 
 def _row(cells: Sequence[RGB], width: int) -> RGB:
-    canvas = np.full((CELL_PX + LABEL_PX + _GAP_PX, width, 3), _BACKGROUND, np.uint8)
+    height = max(cell.shape[0] for cell in cells)
+    canvas = np.full((height + _GAP_PX, width, 3), _BACKGROUND, np.uint8)
     for number, cell in enumerate(cells):
         left = _GAP_PX + number * (CELL_PX + _GAP_PX)
         canvas[: cell.shape[0], left : left + CELL_PX] = cell

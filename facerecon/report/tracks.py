@@ -19,6 +19,7 @@ from facerecon.report.timeline import Clock
 
 _FULL_INTER_EYE_PX = 40.0
 _FULL_SHARPNESS = 0.30
+_FULL_FINE_DETAIL = 0.10
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,6 +322,7 @@ def _quality(view: TrackView, clock: Clock) -> Table:
         Column("Overall", "right", weight=0.9),
         Column("Inter-eye px", "right", weight=0.9),
         Column("Sharpness", "right", weight=1),
+        Column("Fine detail", "right", weight=0.9),
         Column("Brightness", "right", weight=1),
         Column("Clipped", "right", weight=0.8),
         Column("Yaw, pitch, roll", "right", weight=1.5),
@@ -338,6 +340,7 @@ def _quality_row(chip: ChipRecord, clock: Clock) -> tuple[Cell, ...]:
         Cell(f"{quality.score:.2f}", quality.score, strong=True),
         Cell(f"{quality.inter_eye_px:.1f}", min(1.0, quality.inter_eye_px / _FULL_INTER_EYE_PX)),
         Cell(f"{quality.sharpness:.3f}", min(1.0, quality.sharpness / _FULL_SHARPNESS)),
+        Cell(f"{quality.fine_detail:.3f}", min(1.0, quality.fine_detail / _FULL_FINE_DETAIL)),
         Cell(f"{quality.brightness:.0f}", quality.brightness / 255),
         Cell(f"{quality.clipped:.1%}".replace("%", " %"), quality.clipped),
         Cell(pose.replace("-", "−")),

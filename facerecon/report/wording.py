@@ -112,8 +112,8 @@ MAPS_CAPTION = (
     "be right or invented."
 )
 QUALITY_CAPTION = (
-    "Quality of the best shots, measured on original pixels. Bars: inter-eye distance to 40 px and "
-    "sharpness to 0.30, brightness to 255, scores to 1."
+    "Quality of the best shots, measured on original pixels. Bars: inter-eye distance to 40 px, "
+    "sharpness to 0.30, fine detail to 0.10, brightness to 255, scores to 1."
 )
 
 VARIANT_TITLES = {
@@ -187,7 +187,11 @@ LIMITS: tuple[tuple[str, str], ...] = (
         "Error rates differ between groups of people.",
         "Face recognition makes more errors for some groups, by sex, age and origin, than for others: P. Grother, M. "
         "Ngan, K. Hanaoka, Face Recognition Vendor Test Part 3: Demographic Effects, NISTIR 8280, 2019, "
-        "doi:10.6028/NIST.IR.8280. The models used here were not tested for this by us.",
+        "doi:10.6028/NIST.IR.8280. We measured it for dlib-resnet on 3,000 faces of UTKFace, 24 px wide: of all "
+        "pairs of different persons 1 % lay above a threshold; of those within one group it was 11.5 % (labelled "
+        "Asian), 3.4 % (Black), 2.7 % (Indian), 0.6 % (White), 1.8 % (female), 0.9 % (male) and 16 % (under 18). "
+        "A likelihood ratio overstates the support for one person where the person's group "
+        "is rare in the calibration's data set.",
     ),
     (
         "Tracks are not persons.",
