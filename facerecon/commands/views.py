@@ -66,7 +66,7 @@ def _rendered(each: Mapping[str, Any]) -> Text:
 
 def candidates(document: Mapping[str, Any]) -> RenderableType:
     """Show the candidate lists, primary variants first, and below them why some have no likelihood ratio."""
-    from facerecon.report.strength import strength_words
+    from facerecon.report.strength import ratio, support_words
 
     listed = document["candidates"]
     if not listed and "stage: no gallery was given" in document["skipped"]:
@@ -82,9 +82,8 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
         "rank",
         "candidate",
         "similarity",
-        "threshold",
-        "it is",
         "LR",
+        "support",
         box=None,
         header_style="dim",
         pad_edge=False,
@@ -92,20 +91,19 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
     for line in listed:
         above = "above" if line["above_threshold"] else "below"
         given = line["likelihood_ratio"]
-        strength = "none" if given is None else strength_words(given, line["log10_lr"], line["limited"])
         table.add_row(
             line["track"],
             line["variant"] + ("" if line["primary"] else " (secondary)"),
             str(line["rank"]),
             line["identity"],
-            f"{line['similarity']:.2f}",
-            f"{line['threshold']:.2f}",
-            above,
-            strength,
+            f"{line['similarity']:.2f} {above}",
+            "none" if given is None else ratio(given) + (" (limit)" if line["limited"] else ""),
+            "" if given is None else support_words(line["log10_lr"]).replace(" support", ""),
             style="" if line["primary"] else "dim",
         )
+    thresholds = ", ".join(dict.fromkeys(f"{line['threshold']:.2f}" for line in listed))
     return Group(
-        Text("Candidates", style="bold"),
+        Text.assemble(("Candidates", "bold"), f" (threshold {thresholds}; LR: likelihood ratio)"),
         Padding(table, (0, 0, 0, 2)),
         *_without_ratio(listed),
         Text(

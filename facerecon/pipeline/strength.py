@@ -7,6 +7,7 @@ several, whatever their dependence, but not their maximum (Shafer, "Testing by b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -87,7 +88,7 @@ class Calibrations:
                 likelihood_ratio=rounded_ratio(log10),
                 log10=log10,
                 limited=any(each.bounded for each in assessed),
-                support=verbal_support(float(np.log10(rounded_ratio(log10)))).sentence,
+                support=verbal_support(log10).sentence,
                 calibration=calibration.name,
                 calibration_sha256=calibration.sha256,
                 bin=", ".join(bins),
@@ -98,8 +99,11 @@ class Calibrations:
 
 
 def rounded_ratio(log10: float) -> float:
-    """Return a likelihood ratio with two significant digits: more would claim what no calibration knows."""
-    return float(f"{10.0**log10:.2g}")
+    """Return a likelihood ratio with two significant digits, rounded towards 1: never more than was computed."""
+    digits = math.floor(abs(log10)) - 1
+    step = math.pow(10.0, digits)
+    size = math.floor(math.pow(10.0, abs(log10) - digits) + 1e-9) * step
+    return size if log10 >= 0 else 1 / size
 
 
 def joint_conditions(probe: Mapping[str, float], gallery_inter_eye_px: float) -> dict[str, float]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from facerecon.errors import UsageError
 from facerecon.gallery import Enrolled
@@ -13,7 +15,7 @@ from facerecon.likelihood import Calibration, Range, fit_bin, read_calibration, 
 from facerecon.manifest import verify
 from facerecon.pipeline.enrolment import Gallery
 from facerecon.pipeline.recognition import Ranking
-from facerecon.pipeline.strength import Calibrations
+from facerecon.pipeline.strength import Calibrations, rounded_ratio
 from facerecon.pipeline.summaries import recognize_summary
 from facerecon.records import (
     Candidate,
@@ -156,7 +158,7 @@ def test_candidates_get_a_bounded_ratio_with_its_words_and_the_case_keeps_the_ca
         assert ada.log10 > 1
         assert bob.log10 < 0
         assert ada.log10 <= np.log10(200)
-        assert ada.support == verbal_support(float(np.log10(ada.likelihood_ratio))).sentence
+        assert ada.support == verbal_support(ada.log10).sentence
         assert ada.calibration == f"test {variant}"
         assert read_calibration(case.root / f"calibrations/{ada.calibration_sha256[:16]}.json") in documents
     for variant in ("restored", "fused-image"):
@@ -247,3 +249,18 @@ def test_explanations_are_of_the_best_shot_and_the_leading_candidates(tmp_path: 
     plain = compared(tmp_path / "plain")
     assert "records/explanations.jsonl" not in plain.digests("records/")
     verify(case.root)
+
+
+@given(st.floats(-7, 7))
+def test_a_printed_ratio_never_claims_more_than_was_computed_and_keeps_its_word(log10: float) -> None:
+    printed = rounded_ratio(log10)
+    assert abs(np.log10(printed)) <= abs(log10) + 1e-8
+    assert abs(np.log10(printed)) >= abs(log10) - np.log10(1.1)
+    if abs(log10) > 1e-6:
+        nudged = np.log10(printed) + np.sign(log10) * 1e-9
+        assert verbal_support(float(nudged)).strength == verbal_support(log10).strength
+
+
+@pytest.mark.parametrize(("ratio", "printed"), [(506, 500), (9.99, 9.9), (1, 1), (1 / 504, 1 / 500), (0.104, 1 / 9.6)])
+def test_ratios_are_printed_with_two_digits(ratio: float, printed: float) -> None:
+    assert rounded_ratio(float(np.log10(ratio))) == pytest.approx(printed, rel=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -105,8 +106,8 @@ def test_json_names_the_calibration_or_the_reason(tmp_path: Path) -> None:
 def test_the_terminal_shows_ratio_and_word_and_each_reason_once(tmp_path: Path) -> None:
     by = example.calibration()
     text = shown(compared(tmp_path, {at(by): by})[0])
-    assert "49, moderate support (same person)" in text
-    assert "1/4.3, weak support (different persons)" in text
+    assert re.search(r"49 +moderate \(same person\)", text)
+    assert re.search(r"1/4.3 +weak \(different persons\)", text)
     for reason in (example.NOT_CALIBRATED, example.TOO_SMALL, example.SECONDARY):
         assert text.count(reason) == 1
     assert text.count("moderate") == 1
