@@ -44,6 +44,7 @@ class Request:
     seed: int
     calibrate: Path | None
     name: str | None
+    about: str | None
     edges_px: tuple[float, ...] | None
     plots: Path | None
     carried: bool
@@ -92,6 +93,10 @@ def recognition(
     name: Annotated[
         str | None, typer.Option("--name", help="The calibration's name.", show_default="the file's name")
     ] = None,
+    about: Annotated[
+        str | None,
+        typer.Option("--about", help="What the dataset is, for the calibration.", show_default="the folder's name"),
+    ] = None,
     edges: Annotated[
         str | None,
         typer.Option("--edges", help="Bins of eye distance, px.", show_default="6,9,12.5,18,30,60"),
@@ -124,6 +129,7 @@ def recognition(
         seed,
         calibrate,
         name,
+        about,
         _edges(edges),
         plots,
         landmarks == "carried",
@@ -267,7 +273,7 @@ def _calibrate(bench: Workbench, request: Request, found: Study, comparison: Com
     making = calibrating.Making(
         name=request.name or request.calibrate.stem,
         variant=request.variant,
-        dataset=f"{request.dataset.name}: {comparison.subjects} persons with same-source pairs",
+        dataset=f"{request.about or request.dataset.name}: {comparison.subjects} persons with same-source pairs",
         protocol=_protocol(request),
         degradations=tuple(request.degradations),
         stamp=bench.recognizer.stamp,

@@ -8,7 +8,7 @@ bounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ from facerecon.likelihood.quantities import as_measured, as_ranges
 from facerecon.records import Record, Sha256
 
 SCHEMA = 1
+_FIRST = "inter_eye_px"
 Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 Text = Annotated[str, Field(min_length=1)]
@@ -273,32 +274,26 @@ class Calibration(Record):
         return {part.id: part for part in self.bins}[bin_id]
 
     def _refusal(self, measured: Mapping[str, float]) -> str:
-        names = sorted({name for part in self.bins for name in part.ranges})
+        """Return why no bin holds: eye distance first, the first quantity that no bin left by the others holds."""
+        names = sorted({name for part in self.bins for name in part.ranges}, key=lambda name: (name != _FIRST, name))
+        bins, given = list(self.bins), ""
         for name in names:
-            if reason := self._outside(name, measured, list(self._limits(name)), f"calibration {self.name}"):
-                return reason
-        nearest = min(self.bins, key=lambda part: self._distance(part, measured))
-        name, limits = nearest.failing(measured)[0]
-        return self._outside(name, measured, [limits], f"bin {nearest.id} of calibration {self.name}")
+            holding = [
+                part
+                for part in bins
+                if name not in part.ranges or part.ranges[name].holds(measured.get(name, math.nan))
+            ]
+            if not holding:
+                return self._outside(name, measured, [part.ranges[name] for part in bins], given)
+            if len(holding) < len(bins) and name in measured:
+                given += f"{' and ' if given else ' with '}{as_measured(name, measured[name])}"
+            bins = holding
+        raise AssertionError("some bin holds")
 
-    @staticmethod
-    def _distance(part: Bin, measured: Mapping[str, float]) -> tuple[int, int]:
-        """Count what lies outside a bin, then what was not measured."""
-        failing = [measured.get(name, math.nan) for name, _ in part.failing(measured)]
-        missing = sum(map(math.isnan, failing))
-        return len(failing) - missing, missing
-
-    def _limits(self, name: str) -> Iterator[Range | None]:
-        return (part.ranges.get(name) for part in self.bins)
-
-    @staticmethod
-    def _outside(name: str, measured: Mapping[str, float], limits: list[Range | None], where: str) -> str:
-        """Return why a quantity is in none of the limits, or "" when it is in one; None limits nothing."""
-        known = [part for part in limits if part is not None]
-        value = measured.get(name, math.nan)
-        if len(known) < len(limits) or any(part.holds(value) for part in known):
-            return ""
-        holds_for = f"what {where} holds for: {as_ranges(name, [(part.low, part.high) for part in known])}"
-        if math.isnan(value):
+    def _outside(self, name: str, measured: Mapping[str, float], limits: list[Range], given: str) -> str:
+        """Return in words that a quantity is in none of the limits, or was not measured."""
+        ranges = as_ranges(name, [(part.low, part.high) for part in limits])
+        holds_for = f"what calibration {self.name} holds for{given}: {ranges}"
+        if name not in measured or math.isnan(measured[name]):
             return f"{as_measured(name, None)} was not measured, so it cannot be told whether it is {holds_for}"
-        return f"{as_measured(name, value)} lies outside {holds_for}"
+        return f"{as_measured(name, measured[name])} lies outside {holds_for}"

@@ -86,8 +86,8 @@ def test_a_refusal_between_and_across_bins() -> None:
     )
     answer = corner.assess(1.0, {"inter_eye_px": 8.0, "frames": 4.0})
     assert isinstance(answer, Refused)
-    assert "bin a of calibration street-1" in answer.reason
-    assert "4" in answer.reason
+    expected = "a number of frames of 4 lies outside what calibration street-1 holds for with 8 px between the eyes"
+    assert answer.reason == f"{expected} (worse side): 1 to 2"
     half = calibration(_moved("a", inter_eye_px=small), _moved("b", inter_eye_px=large, frames=large))
     answer = half.assess(1.0, {"inter_eye_px": 30.0})
     assert isinstance(answer, Refused)
