@@ -70,14 +70,14 @@ def search(
     archive = searching.read_archive(searched, bench.recognizer, bench.profile.recognize, console)
     if track:
         own = searching.find_track(archive, *track)
-        vector, calibrations, eyes = own.template.embedding, None, own.template.conditions["inter_eye_px"]
+        vector, calibrations, given = own.template.embedding, None, own.template.conditions
         archive = searching.without(archive, own, keep_case=_among(track[0], cases))
         picture = searching.picture_of(own)
     else:
         assert photo is not None
-        vector, picture, eyes = photo
+        vector, picture, given = photo
         calibrations = bench.calibrations(calibration)
-    hits = searching.search(vector, archive, top, calibrations, eyes)
+    hits = searching.search(vector, archive, top, calibrations, given)
     document = _search_document(probe, archive, hits)
     if sheet:
         _write_search_sheet(sheet, probe, picture, hits)
@@ -157,12 +157,13 @@ def _track_of(probe: str) -> tuple[Path, str] | None:
     return None
 
 
-def _photo(bench: Workbench, path: Path, *, largest: bool, face: int | None) -> tuple[Embedding, RGB, float]:
+def _photo(bench: Workbench, path: Path, *, largest: bool, face: int | None) -> tuple[Embedding, RGB, dict[str, float]]:
     """Read a photo through the gallery's quality gate and embed its face.
 
     Raises:
         UsageError: no such file, no usable face, or several and no word on which.
     """
+    from facerecon.faces.quality import conditions
     from facerecon.gallery import Choice, list_pictures
     from facerecon.pipeline.enrolment import Examiner
 
@@ -170,10 +171,11 @@ def _photo(bench: Workbench, path: Path, *, largest: bool, face: int | None) -> 
         raise UsageError(f"{path} is neither a photo nor CASE:TRACK")
     (picture,) = list_pictures(path)
     examined = Examiner(bench.detector, bench.profile, Choice(largest=largest, face=face)).examine(picture)
-    if examined.reason or examined.crop is None:
+    if examined.reason or examined.crop is None or examined.quality is None:
         reason = examined.reason.replace("facerecon gallery enroll ", "")
         raise UsageError(f"{path}: {reason}")
-    return bench.recognizer.embed([examined.view])[0], examined.crop.pixels, examined.face.frontal_inter_eye_px
+    given = conditions([(examined.face, examined.quality)], [1.0])
+    return bench.recognizer.embed([examined.view])[0], examined.crop.pixels, given
 
 
 def _among(case: Path, cases: Sequence[Path]) -> bool:

@@ -4,7 +4,7 @@ A bin holds the pairs whose worse side has an eye distance in the bin, and whose
 range of eye distances is cut into three of equal numbers by the probes' fine detail (facerecon.faces.quality), which
 compression and blur take away. The other measured quantities bound a bin: between the 1st and the 99th percentile of
 its probes, so that a picture darker, blurrier or more turned than almost all that were measured gets no likelihood
-ratio.
+ratio. (When a calibration is used, a turned gallery picture counts like a turned probe.)
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ _NAMES = {
     "fine_detail": "the fine detail",
     "brightness": "the brightness",
     "contrast": "the contrast",
-    "yaw_deg": "the turn of the head",
-    "pitch_deg": "the nod of the head",
+    "yaw_deg": "the turn of the head (worse side)",
+    "pitch_deg": "the nod of the head (worse side)",
     "frames": "the number of frames",
 }
 _VALUES = {
@@ -23,8 +23,8 @@ _VALUES = {
     "fine_detail": "a fine detail of {}",
     "brightness": "a brightness of {}",
     "contrast": "a contrast of {}",
-    "yaw_deg": "a head turned by {} degrees",
-    "pitch_deg": "a head nodding by {} degrees",
+    "yaw_deg": "a head turned by {} degrees (worse side)",
+    "pitch_deg": "a head nodding by {} degrees (worse side)",
     "frames": "a number of frames of {}",
 }
 _UNITS = {"inter_eye_px": " px", "yaw_deg": " degrees", "pitch_deg": " degrees"}

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from facerecon.case import Case, StageRun
+from facerecon.faces.quality import conditions
 from facerecon.gallery import Enrolled
 from facerecon.likelihood import calibration_bytes
 from facerecon.pictures import encode_png
@@ -181,7 +182,7 @@ class _Recognition:
                 "original",
                 place,
                 original.embedding.similarity(each.closest.embedding),
-                joint_conditions(original.conditions, eye_distance_px(each.closest.record)),
+                joint_conditions(original.conditions, gallery_conditions(each.closest.record)),
             )
             for place, each in enumerate(shown, start=1)
         ]
@@ -192,7 +193,10 @@ class _Recognition:
         probe = template.conditions
         strength, why_none = self.comparers.calibrations.strength(
             template.variant,
-            [(similarity, joint_conditions(probe, eye_distance_px(entry.record))) for entry, similarity in person.all],
+            [
+                (similarity, joint_conditions(probe, gallery_conditions(entry.record)))
+                for entry, similarity in person.all
+            ],
         )
         record, shown = person.closest.record, round(person.similarity, 4)
         return Candidate(
@@ -275,11 +279,11 @@ def rank(probe: Embedding, gallery: Sequence[Enrolled]) -> list[tuple[Enrolled, 
     return [(each.closest, each.similarity) for each in everybody.first(probe, everybody.people)]
 
 
-def eye_distance_px(record: GalleryRecord) -> float:
-    """Return the distance between an enrolled face's eyes, as seen from the front."""
-    if record.detection is None:
-        raise AssertionError("an enrolled picture has a face")
-    return record.detection.frontal_inter_eye_px
+def gallery_conditions(record: GalleryRecord) -> dict[str, float]:
+    """Return what an enrolled picture brings to a comparison: see `facerecon.faces.quality.conditions`."""
+    if record.detection is None or record.quality is None:
+        raise AssertionError("an enrolled picture has a face and its quality")
+    return conditions([(record.detection, record.quality)], [1.0])
 
 
 def _score(record: GalleryRecord) -> float:

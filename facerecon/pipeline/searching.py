@@ -6,7 +6,7 @@ anew in memory. Owns no threshold of its own and never states who somebody is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,7 +149,7 @@ def search(
     archive: Archive,
     count: int,
     calibrations: Calibrations | None,
-    inter_eye_px: float,
+    given: Mapping[str, float],
 ) -> list[Hit]:
     """Return the tracks that are most similar to a picture, best first.
 
@@ -159,7 +159,7 @@ def search(
         count: how many.
         calibrations: what the similarities are worth; None when the probe is footage itself, for which there is no
             calibration.
-        inter_eye_px: the eye distance in the picture.
+        given: the picture's conditions: see `facerecon.faces.quality.conditions`.
     """
     if not archive.entries:
         return []
@@ -168,11 +168,11 @@ def search(
     for row in np.argsort(-found, kind="stable")[:count]:
         entry = archive.entries[int(row)]
         similarity = probe.similarity(entry.template.embedding)
-        conditions = joint_conditions(entry.template.conditions, inter_eye_px)
+        joint = joint_conditions(entry.template.conditions, given)
         strength, why_none = (
             (None, "not calibrated: both sides are footage, and calibrations compare footage with good pictures")
             if calibrations is None
-            else calibrations.strength(entry.template.variant, [(similarity, conditions)])
+            else calibrations.strength(entry.template.variant, [(similarity, joint)])
         )
         hits.append(Hit(entry, round(similarity, 4), strength, why_none))
     return sorted(hits, key=lambda hit: -hit.similarity)

@@ -106,6 +106,11 @@ def rounded_ratio(log10: float) -> float:
     return size if log10 >= 0 else 1 / size
 
 
-def joint_conditions(probe: Mapping[str, float], gallery_inter_eye_px: float) -> dict[str, float]:
-    """Return the conditions of a comparison: the probe's, with the eye distance of the worse side."""
-    return {**probe, "inter_eye_px": min(probe["inter_eye_px"], gallery_inter_eye_px)}
+def joint_conditions(probe: Mapping[str, float], gallery: Mapping[str, float]) -> dict[str, float]:
+    """Return the conditions of a comparison: the probe's, but eye distance, turn and nod of the worse side."""
+    return {
+        **probe,
+        "inter_eye_px": min(probe["inter_eye_px"], gallery["inter_eye_px"]),
+        "yaw_deg": max(probe["yaw_deg"], gallery["yaw_deg"]),
+        "pitch_deg": max(probe["pitch_deg"], gallery["pitch_deg"]),
+    }

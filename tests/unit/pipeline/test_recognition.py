@@ -15,7 +15,7 @@ from facerecon.likelihood import Calibration, Range, fit_bin, read_calibration, 
 from facerecon.manifest import verify
 from facerecon.pipeline.enrolment import Gallery
 from facerecon.pipeline.recognition import Ranking
-from facerecon.pipeline.strength import Calibrations, rounded_ratio
+from facerecon.pipeline.strength import Calibrations, joint_conditions, rounded_ratio
 from facerecon.pipeline.summaries import recognize_summary
 from facerecon.records import (
     Candidate,
@@ -264,3 +264,15 @@ def test_a_printed_ratio_never_claims_more_than_was_computed_and_keeps_its_word(
 @pytest.mark.parametrize(("ratio", "printed"), [(506, 500), (9.99, 9.9), (1, 1), (1 / 504, 1 / 500), (0.104, 1 / 9.6)])
 def test_ratios_are_printed_with_two_digits(ratio: float, printed: float) -> None:
     assert rounded_ratio(float(np.log10(ratio))) == pytest.approx(printed, rel=1e-9)
+
+
+def test_the_worse_side_decides_on_size_and_pose() -> None:
+    probe = {"inter_eye_px": 10.0, "yaw_deg": 5.0, "pitch_deg": 20.0, "brightness": 90.0, "frames": 4.0}
+    gallery = {"inter_eye_px": 30.0, "yaw_deg": 40.0, "pitch_deg": 1.0, "brightness": 200.0, "frames": 1.0}
+    assert joint_conditions(probe, gallery) == {**probe, "yaw_deg": 40.0}
+    assert joint_conditions(gallery, probe)["inter_eye_px"] == 10
+    ranges = {"inter_eye_px": Range(low=6, high=60), "yaw_deg": Range(low=0, high=30)}
+    scale = Calibrations([calibration(ranges=ranges)], FakeRecognizer())
+    none, why = scale.strength("original", [(0.9, joint_conditions(probe, gallery))])
+    assert none is None
+    assert "a head turned by 40 degrees (worse side)" in why

@@ -20,7 +20,7 @@ from tests.fakes import OTHER, SKIN, FakeDetector, FakeRecognizer, picture
 from tests.unit.pipeline.stage_cases import compare_again, extracted, profile, walk
 from tests.unit.pipeline.test_recognition import calibration
 
-THIRD = (150, 200, 120)
+GIVEN = {"inter_eye_px": 32.0, "yaw_deg": 2.0, "pitch_deg": 2.0}
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def test_the_most_similar_tracks_come_first_and_cases_are_only_read(cases: list[
     before = [content(root) for root in cases]
     archive = read(cases)
     (probe,) = FakeRecognizer().embed([photo(SKIN)])
-    hits = searching.search(probe, archive, 10, Calibrations([calibration("fused")], FakeRecognizer()), 32.0)
+    hits = searching.search(probe, archive, 10, Calibrations([calibration("fused")], FakeRecognizer()), GIVEN)
     assert [hit.entry.case.name for hit in hits] == ["monday", "tuesday", "wednesday"]
     assert hits[0].similarity == hits[1].similarity > hits[2].similarity
     assert hits[0].strength is not None
     assert hits[0].strength.log10 > 0
-    assert len(searching.search(probe, archive, 2, None, 32.0)) == 2
+    assert len(searching.search(probe, archive, 2, None, GIVEN)) == 2
     assert [content(root) for root in cases] == before
 
 
@@ -67,7 +67,7 @@ def test_between_two_tracks_there_is_no_ratio(cases: list[Path]) -> None:
     archive = read(cases)
     own = searching.find_track(archive, cases[0], "t0001")
     others = searching.without(archive, own, keep_case=True)
-    hits = searching.search(own.template.embedding, others, 10, None, 20.0)
+    hits = searching.search(own.template.embedding, others, 10, None, GIVEN)
     assert [hit.entry.case.name for hit in hits] == ["tuesday", "wednesday"]
     assert all(hit.strength is None and "both sides are footage" in hit.no_strength for hit in hits)
 
