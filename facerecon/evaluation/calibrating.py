@@ -28,8 +28,8 @@ from facerecon.records import ModelStamp
 DEFAULT_EDGES_PX = (6.0, 9.0, 12.5, 18.0, 30.0, 60.0)
 DETAIL = "fine_detail"
 DETAIL_PARTS = 3
-MIN_GENUINE = 100
-MIN_SUBJECTS = 30
+MIN_GENUINE = 300
+MIN_SUBJECTS = 50
 BOUNDED = ("sharpness", "brightness", "yaw_deg", "pitch_deg")
 _PERCENTILES = (1.0, 99.0)
 

@@ -179,6 +179,7 @@ def test_unknown_variants_are_refused() -> None:
 
 def template(identity: str, clip: str, value: float, **measured: float) -> Template:
     known = {"inter_eye_px": 12.0, "sharpness": 0.4, "brightness": 120.0, "yaw_deg": 5.0, "pitch_deg": 5.0}
+    known["fine_detail"] = 0.03
     return Template(Clip(identity, clip, ()), np.array([value], np.float32), {**known, "frames": 1.0, **measured})
 
 
@@ -334,8 +335,8 @@ def test_a_calibration_holds_for_its_conditions_and_refuses_others(dataset: Path
     found = study(read_clips(dataset), None, engines(), [Making(TINY)], everybody)
     comparison = compare(*gaussian_people(), distance)
     calibration, problems = calibrated(comparison, found, making())
-    assert [part.id for part in calibration.bins] == ["9 to 20 px between the eyes"]
-    assert problems == ["6 to 9 px between the eyes: 0 same-source pairs of 0 persons; 100 of 30 needed"]
+    assert [part.id for part in calibration.bins] == ["9 to 20 px, detail 0.03 to 0.031"]
+    assert problems == ["6 to 9 px between the eyes: 0 same-source pairs of 0 persons; 300 of 50 needed"]
     usual = {
         "inter_eye_px": 12.0,
         "sharpness": 0.4,
@@ -360,3 +361,24 @@ def test_secondary_variants_and_too_little_data_are_refused(dataset: Path) -> No
         calibrated(comparison, found, making(variant="restored"))
     with pytest.raises(UsageError, match="no bin has enough pairs"):
         calibrated(comparison, found, making())
+
+
+def test_faces_that_lost_less_are_calibrated_apart(dataset: Path) -> None:
+    found = study(read_clips(dataset), None, engines(), [Making(TINY)], everybody)
+    probes, galleries = gaussian_people(120, 6)
+    rng = np.random.default_rng(5)
+    blurred = [number % 3 for number in range(len(probes))]
+    spoilt = [
+        template(
+            each.clip.identity,
+            each.clip.name,
+            float(each.vector[0] + (2 - part) * rng.normal(0, 0.3)),
+            fine_detail=0.02 + 0.02 * part + 0.001 * rng.random(),
+        )
+        for each, part in zip(probes, blurred, strict=True)
+    ]
+    calibration, _ = calibrated(compare(spoilt, galleries, distance), found, making(edges_px=(9.0, 20.0)))
+    costs = [part.metrics.cllr_min.value for part in calibration.bins]
+    assert len(costs) == 3
+    assert costs[0] > costs[1] > costs[2]
+    assert calibration.bins[0].ranges["fine_detail"].high == calibration.bins[1].ranges["fine_detail"].low
