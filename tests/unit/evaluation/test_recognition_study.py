@@ -337,14 +337,7 @@ def test_a_calibration_holds_for_its_conditions_and_refuses_others(dataset: Path
     calibration, problems = calibrated(comparison, found, making())
     assert [part.id for part in calibration.bins] == ["9 to 20 px, detail 0.03 to 0.031"]
     assert problems == ["6 to 9 px between the eyes: 0 same-source pairs of 0 persons; 300 of 50 needed"]
-    usual = {
-        "inter_eye_px": 12.0,
-        "sharpness": 0.4,
-        "brightness": 120.0,
-        "yaw_deg": 5.0,
-        "pitch_deg": 5.0,
-        "frames": 1.0,
-    }
+    usual = template("a", "a", 0).measured
     high, low = (calibration.assess(value, usual) for value in (0.99, -1.0))
     assert isinstance(high, Assessed)
     assert isinstance(low, Assessed)
