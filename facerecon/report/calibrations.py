@@ -193,7 +193,11 @@ def _calibration(number: int, document: Calibration, traced: Sequence[Use], lead
     mine = [use for use in traced if use.calibration is document]
     used = {part.id: sum(part in use.bins for use in mine) for part in document.bins}
     drawn = {part.id for use in leading if use.calibration is document for part in use.bins}
-    blocks: list[Block] = [Facts(_facts(document, len(mine))), _bins(document, used), _measures(document, used)]
+    blocks: list[Block] = [Facts(_facts(document, len(mine))), _bins(document, used)]
+    blocks += [
+        Text(f"Bin {shown(part.id)} holds for: {_conditions(part)}.", "note") for part in document.bins if used[part.id]
+    ]
+    blocks.append(_measures(document, used))
     blocks += [_plain_plot(part, document) for part in document.bins if used[part.id] and part.id not in drawn]
     return Section(f"{SECTION}-{number}", f"Calibration {shown(document.name)}", tuple(blocks))
 
@@ -210,18 +214,22 @@ def _facts(document: Calibration, used: int) -> tuple[Fact, ...]:
         Fact("Data set", shown(document.dataset)),
         Fact("Protocol", shown(document.protocol)),
         Fact("Degradations", "; ".join(map(shown, document.degradations)) or "none"),
+        Fact("Faces not found", _not_found(document.bins[0])),
         Fact("Made", made),
     )
 
 
+def _not_found(part: Bin) -> str:
+    missed = part.failures_to_acquire
+    return f"{integer(missed.failed)} of {integer(missed.of)} degraded pictures" if missed.of else "not counted"
+
+
 def _bins(document: Calibration, used: Mapping[str, int]) -> Table:
     columns = (
-        Column("Bin", weight=2),
-        Column("Holds for", weight=2.4),
+        Column("Bin", weight=2.4),
         Column("Pairs, one person", "right", weight=1.1),
         Column("Pairs, different persons", "right", weight=1.3),
         Column("Persons", "right", weight=0.9),
-        Column("Not acquired", "right", weight=1.1),
         Column("Likelihood ratio within", "right", weight=1.4),
         Column("Used for", "right", weight=0.9),
     )
@@ -229,14 +237,11 @@ def _bins(document: Calibration, used: Mapping[str, int]) -> Table:
 
 
 def _bin_row(part: Bin, used: int) -> tuple[Cell, ...]:
-    missed = part.failures_to_acquire
     return (
         Cell(shown(part.id), strong=used > 0),
-        Cell(_conditions(part)),
         Cell(integer(part.genuine)),
         Cell(integer(part.impostor)),
         Cell(integer(part.subjects)),
-        Cell(f"{integer(missed.failed)} of {integer(missed.of)}" if missed.of else DASH),
         Cell(f"{ratio(10**part.log10_lower)} to {ratio(10**part.log10_upper)}"),
         Cell(integer(used) if used else DASH, strong=used > 0),
     )

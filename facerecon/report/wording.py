@@ -56,9 +56,8 @@ SCALE_CAPTION = (
     "lies nearer to 1, not the other."
 )
 BINS_CAPTION = (
-    "The bins of the calibration: the conditions in which each holds, the comparisons with known answer that it rests "
-    "on, and the bounds of its likelihood ratios, beyond which the data supports none. Bins used for this case are set "
-    "in bold. Not acquired: pictures of the data set in which no usable face was found."
+    "The bins of the calibration: the comparisons with known answer that each rests on, and the bounds of its "
+    "likelihood ratios, beyond which the data supports none. Bins used for this case are set in bold."
 )
 MEASURES_CAPTION = (
     "How well each bin does on comparisons with known answer; in brackets 95 % intervals, from resampling persons. "
