@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from facerecon.likelihood import verbal_support
 from facerecon.records import Candidate, Strength
 from facerecon.report.notation import integer, shown
@@ -30,8 +32,10 @@ def ratio(likelihood_ratio: float) -> str:
 
 
 def _two_digits(number: float) -> str:
-    held = float(f"{number:.2g}")
-    return integer(round(held)) if held >= 10 else f"{held:g}"
+    """Cut to two significant digits: a ratio is never printed larger than it is."""
+    step = math.pow(10.0, math.floor(math.log10(number)) - 1)
+    held = math.floor(number / step + 1e-6) * step
+    return integer(round(held)) if held >= 10 else f"{held:.2g}"
 
 
 def support_words(log10_lr: float) -> str:
