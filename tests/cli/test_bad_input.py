@@ -164,7 +164,11 @@ def test_ctrl_c_keeps_what_was_finished_and_the_same_command_resumes(
     case = tmp_path / "c"
     arguments = ["extract", str(short_clip), "--case", str(case), "--set", "detect.batch=1", *CHEAP]
     process = subprocess.Popen(
-        [sys.executable, "-m", "facerecon.commands.main", *arguments], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "facerecon.commands.main", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with Ctrl-C ignored, and this test may run in one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not _started(case) and time.monotonic() < deadline and process.poll() is None:

@@ -19,6 +19,8 @@ from facerecon.pictures import encode_png
 from facerecon.records import FaceQuality, GalleryEntry, RecognizerRecord, RefusedPicture
 from tests.fakes import FakeDetector, picture
 
+# Python 3.12 warns of forks in processes with threads; the children here only write files and end.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 MODEL = RecognizerRecord(id="dlib-resnet", weights_sha256="1" * 64, metric="euclidean", treatment="fake")
 START = datetime(2026, 1, 31, 9, tzinfo=UTC)
 SUSPECTS = b'[ {"name": "Ada", "id": 7, "note": "kept"}, {"name": "Nobody"} ]'
