@@ -279,7 +279,6 @@ def _calibrate(bench: Workbench, request: Request, found: Study, comparison: Com
         stamp=bench.recognizer.stamp,
         treatment=bench.recognizer.treatment,
         seed=request.seed,
-        frames=request.frames,
         edges_px=request.edges_px or calibrating.DEFAULT_EDGES_PX,
         progress=lambda line: bench.console.noted(f"Calibrating {line} ..."),
     )

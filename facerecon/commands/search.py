@@ -27,7 +27,6 @@ SheetOption = Annotated[
     Path | None,
     typer.Option("--sheet", help="Also write a contact sheet of original shots, a PNG.", show_default=False),
 ]
-CalibrationOption = options.CalibrationOption
 NOTE = "A hit is a lead, not a statement of who a person is. A person who is not listed is not excluded."
 
 

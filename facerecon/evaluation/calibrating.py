@@ -46,7 +46,6 @@ class Making:
     stamp: ModelStamp
     treatment: str
     seed: int
-    frames: int
     edges_px: tuple[float, ...] = DEFAULT_EDGES_PX
     progress: Callable[[str], None] = field(default=lambda _: None, compare=False)
 

@@ -26,7 +26,6 @@ MAX_IMPOSTORS = 20_000_000
 """Above this many impostor pairs a seeded share of them is drawn, and the document says so."""
 RESAMPLES = 200
 _BINS = 4000
-_BLOCK = 512
 Measure = Callable[[Vectors, Vectors], Singles]
 """Similarities of one probe vector (D,) to gallery vectors (N, D)."""
 

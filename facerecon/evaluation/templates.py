@@ -26,10 +26,10 @@ from facerecon.errors import EvidenceError, RestorationError, UsageError
 from facerecon.evaluation.locating import Detect, Found, chunks, locate, placed
 from facerecon.evaluation.samples import STAGE
 from facerecon.evaluation.subjects import Clip
-from facerecon.faces.quality import conditions
+from facerecon.faces.quality import conditions, template_weight
 from facerecon.fusion import fuse
 from facerecon.pictures import decode_picture
-from facerecon.records import RGB, Detection, Embedding, FaceView, Skipped, shift_landmarks
+from facerecon.records import RGB, Detection, Embedding, FaceView, Skipped, shift_landmarks, weighted_mean
 from facerecon.stages import Recognizer
 
 PARTS = ("original", "mean", "fused", "fused-image", "restored")
@@ -209,7 +209,7 @@ class _Plan:
             elif part == "mean":
                 plans[part] = [(face.view, 1.0) for face in ordered]
             elif part == "fused":
-                plans[part] = [(face.view, max(face.quality.score, 0.01)) for face in ordered]
+                plans[part] = [(face.view, template_weight(face.quality)) for face in ordered]
             elif part == "fused-image":
                 plans[part] = [(_fused(ordered), 1.0)]
             else:
@@ -232,20 +232,18 @@ class _Plan:
         vector = np.asarray(stack.mean(axis=0), np.float32)
         several = any(name in ("mean", "fused", "fused-image") for name in names)
         behind = self.faces if several else self.faces[:1]
-        weights = [max(face.quality.score, 0.01) for face in behind]
+        weights = [template_weight(face.quality) for face in behind]
         return Template(self.clip, vector, conditions([(face.detection, face.quality) for face in behind], weights))
 
 
 def _weighted(views: Sequence[tuple[FaceView, float]], vectors: Iterator[Embedding]) -> Vectors:
-    stack = np.stack([next(vectors).vector for _ in views]).astype(np.float64)
-    weights = np.array([weight for _, weight in views])
-    return np.asarray((weights[:, None] * stack).sum(axis=0) / weights.sum(), np.float32)
+    return weighted_mean([next(vectors) for _ in views], [weight for _, weight in views]).vector
 
 
 def _fused(faces: Sequence[Found]) -> FaceView:
     if len(faces) == 1:
         return faces[0].view
-    fused = fuse([face.view for face in faces], [max(face.quality.score, 0.01) for face in faces])
+    fused = fuse([face.view for face in faces], [template_weight(face.quality) for face in faces])
     return FaceView(fused.pixels, shift_landmarks(faces[0].detection.landmarks, 0, 0, fused.scale))
 
 

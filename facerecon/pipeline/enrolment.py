@@ -6,6 +6,7 @@ is enrolled from a restored picture.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -193,13 +194,15 @@ def stored_gallery(store: Store, recognizer: Recognizer) -> Gallery:
     store.require(recognizer_record(recognizer))
     if not store.entries:
         raise UsageError(f"gallery {store.folder} holds nobody; add pictures with 'facerecon gallery enroll'")
+    # Two pictures may have been files of one name; a candidate must name the one that is meant.
+    names = Counter(entry.file for entry in store.entries)
     enrolled = tuple(
         Enrolled(
             GalleryRecord(
                 identity=entry.identity,
                 person_id=entry.person_id,
                 status=entry.status,
-                file=entry.file,
+                file=entry.file if names[entry.file] == 1 else f"{entry.file} ({entry.id})",
                 sha256=entry.sha256,
                 enrolled=True,
                 reason="",

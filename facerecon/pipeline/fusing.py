@@ -9,6 +9,7 @@ import numpy as np
 
 from facerecon import __version__
 from facerecon.case import StageRun
+from facerecon.faces.quality import template_weight
 from facerecon.fusion import Fused, fuse, onto, register
 from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png, with_label
@@ -35,7 +36,7 @@ def fuse_track(
     with watch.measure("fuse"):
         fused = fuse(
             [chip.view for chip in chips],
-            [max(chip.quality.score, 0.01) for chip in chips],
+            [template_weight(chip.quality) for chip in chips],
             scale=settings.fuse.scale,
             min_correlation=settings.fuse.min_correlation,
             sharpen_iterations=settings.fuse.sharpen_iterations,

@@ -273,12 +273,6 @@ class Ranking:
         return Ranked(tuple(sorted(pairs, key=lambda pair: (-pair[1], pair[0].record.file))))
 
 
-def rank(probe: Embedding, gallery: Sequence[Enrolled]) -> list[tuple[Enrolled, float]]:
-    """Return each person's most similar picture with its similarity, most similar first; ties by name."""
-    everybody = Ranking(Gallery("", (), tuple(gallery), {}))
-    return [(each.closest, each.similarity) for each in everybody.first(probe, everybody.people)]
-
-
 def gallery_conditions(record: GalleryRecord) -> dict[str, float]:
     """Return what an enrolled picture brings to a comparison: see `facerecon.faces.quality.conditions`."""
     if record.detection is None or record.quality is None:

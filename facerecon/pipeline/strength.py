@@ -38,6 +38,7 @@ class Calibrations:
             UsageError: one that was asked for does not apply, or two are for one variant.
         """
         self._of: dict[str, Calibration] = {}
+        self._digests: dict[str, str] = {}
         self._why_none = ""
         stamp = recognizer.stamp
         for document in documents:
@@ -54,6 +55,8 @@ class Calibrations:
                     f"{document.variant}; give one"
                 )
             self._of[document.variant] = document
+            # Once: it is a digest of the whole document, and candidates are many.
+            self._digests[document.variant] = document.sha256
 
     @property
     def documents(self) -> tuple[Calibration, ...]:
@@ -90,7 +93,7 @@ class Calibrations:
                 limited=any(each.bounded for each in assessed),
                 support=verbal_support(log10).sentence,
                 calibration=calibration.name,
-                calibration_sha256=calibration.sha256,
+                calibration_sha256=self._digests[variant],
                 bin=", ".join(bins),
                 pictures=len(assessed),
             ),

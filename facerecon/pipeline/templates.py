@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facerecon.case import Case
-from facerecon.faces.quality import conditions
+from facerecon.faces.quality import conditions, template_weight
 from facerecon.pictures import decode_picture
 from facerecon.pipeline.enhancement import load_chip
 from facerecon.profiles import Recognize
@@ -30,6 +30,7 @@ from facerecon.records import (
     TrackRecord,
     Variant,
     shift_landmarks,
+    weighted_mean,
 )
 from facerecon.stages import Recognizer
 
@@ -152,9 +153,9 @@ class TrackReader:
         vectors = recognizer.embed([*views, *(view for _, view, _ in secondary)])
         originals, others = vectors[: len(views)], vectors[len(views) :]
         track, best = faces.track, faces.usable[:1]
-        shares = _shares([chip.quality.score for chip in faces.usable])
+        shares = _shares(faces.usable)
         found = [
-            Template(track, "fused", _mean(originals, shares), faces.usable, shares),
+            Template(track, "fused", weighted_mean(originals, shares), faces.usable, shares),
             Template(track, "original", originals[0], best, (1.0,)),
         ]
         for (variant, _, chip), vector in zip(secondary, others, strict=True):
@@ -196,13 +197,6 @@ class TrackReader:
         return found
 
 
-def _shares(scores: Sequence[float]) -> tuple[float, ...]:
-    weights = [max(score, 0.01) for score in scores]
+def _shares(chips: Sequence[ChipRecord]) -> tuple[float, ...]:
+    weights = [template_weight(chip.quality) for chip in chips]
     return tuple(round(weight / sum(weights), 6) for weight in weights)
-
-
-def _mean(vectors: Sequence[Embedding], shares: Sequence[float]) -> Embedding:
-    weights = np.array(shares)
-    stack = np.stack([vector.vector for vector in vectors]).astype(np.float64)
-    mean = (weights[:, None] * stack).sum(axis=0) / weights.sum()
-    return Embedding(vectors[0].model, mean.astype(np.float32), vectors[0].metric)

@@ -18,6 +18,7 @@ from facerecon.records.arrays import (
     Vector,
     shift_landmarks,
     unit_length,
+    weighted_mean,
 )
 from facerecon.records.evidence import CaseInfo, Counts, FrameRecord, Record, Sha256, Skipped, SourceRecord, Timestamp
 from facerecon.records.faces import (
@@ -102,4 +103,5 @@ __all__ = [
     "shift_landmarks",
     "similarities",
     "unit_length",
+    "weighted_mean",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -136,6 +137,20 @@ class Embedding:
         if self.metric == "cosine":
             return float(np.clip(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)), -1, 1))
         return 1.0 - float(np.linalg.norm(a - b))
+
+
+def weighted_mean(vectors: Sequence[Embedding], weights: Sequence[float]) -> Embedding:
+    """Return the mean of vectors of one model, each counting by its weight.
+
+    Raises:
+        ValueError: they are of different models, or not one weight each.
+    """
+    if len({(each.model, each.metric) for each in vectors}) != 1 or len(weights) != len(vectors):
+        raise ValueError("a mean needs vectors of one model, and one weight each")
+    shares = np.array(weights)
+    stack = np.stack([each.vector for each in vectors]).astype(np.float64)
+    mean = (shares[:, None] * stack).sum(axis=0) / shares.sum()
+    return Embedding(vectors[0].model, mean.astype(np.float32), vectors[0].metric)
 
 
 def unit_length(vector: Vector) -> Vector:

@@ -324,7 +324,6 @@ def making(**changes: object) -> CalibrationMaking:
         "stamp": FakeRecognizer().stamp,
         "treatment": "fake",
         "seed": 0,
-        "frames": 1,
         "edges_px": (6.0, 9.0, 20.0),
         **changes,
     }

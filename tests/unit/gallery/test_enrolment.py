@@ -233,3 +233,14 @@ def test_faces_are_embedded_in_batches_and_the_batch_changes_nothing(tmp_path: P
     stored = read_store(tmp_path / "g")
     assert alone.sha256 == gallery.enrolled[33].record.sha256
     assert np.array_equal(stored.vectors[0], gallery.matrix[33])
+
+
+def test_files_of_one_name_stay_apart_when_compared_with(tmp_path: Path) -> None:
+    gallery = tmp_path / "g"
+    for name, colour in (("Ada", SKIN), ("Bob", FAR)):
+        path = person(tmp_path / name / "1.png", colour)
+        enroll_into(gallery, [path], Statement(name=name), tools())
+    assert [entry.file for entry in read_store(gallery).entries] == ["1.png", "1.png"]
+    opened = open_gallery(gallery, FakeDetector(), FakeRecognizer(), ALL, Silent())
+    assert len({record.file for record in opened.records}) == 2
+    assert all(record.file.startswith("1.png (") for record in opened.records)
