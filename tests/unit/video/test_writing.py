@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -284,22 +285,26 @@ def test_nothing_is_there_before_the_end_nor_after_an_error(tmp_path: Path) -> N
     assert writer.result is None
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """Let no file grow beyond 20 kB, as on a disk that is full."""
+    """Let no file grow beyond 20 kB, as on a disk that is full.
+
+    The limit is the whole process's, pytest's own log included: hold it only around what is tested.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("count", [2, 40])
 @pytest.mark.parametrize(("codec", "target"), FORMATS)
-@pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, codec: str, target: str, count: int) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (192, 320, 3), dtype=np.uint8)
     frames = [Frame(k, Timestamp(pts=k, time_base=(1, 25)), np.roll(noise, k, 0), False) for k in range(count)]
-    with pytest.raises(ResourceError, match="free some space") as caught:
+    with pytest.raises(ResourceError, match="free some space") as caught, small_disk():
         written(tmp_path / target, frames, codec=codec)
     assert "\n" not in str(caught.value)
     assert str(tmp_path / target) in str(caught.value)
