@@ -33,6 +33,7 @@ VERBS = {
     "fetch": "Fetching weights",
     "study": "Measuring the dataset",
     "search": "Reading cases",
+    "corpus": "Finding the faces to learn from",
 }
 _PLAIN_INTERVAL_S = 15.0
 

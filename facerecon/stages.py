@@ -9,8 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from facerecon.errors import UsageError
 from facerecon.records import RGB, Detection, Embedding, FaceView, Metric, ModelStamp
+
+Levels = npt.NDArray[np.float32]
+"""Grey levels that need not be whole, float32 (height, width) in 0..255."""
 
 
 class Detector(Protocol):
@@ -35,12 +41,15 @@ class Restoration:
     """A restorer's answer for one face: pixels of `scale` times the input's size, and how they were computed.
 
     `tile_plan` also tells every retreat. `mask` says what bounds a pasted face; None: the whole picture is restored.
+    `uncertainty`, where the model tells one: by how much it expects to be off at each pixel on average (mean absolute
+    error), in grey levels and as far as the pixel is the model's: 0 outside the mask.
     """
 
     pixels: RGB
     precision: str
     tile_plan: str
     mask: str | None = None
+    uncertainty: Levels | None = None
 
 
 @dataclass(frozen=True)
@@ -144,19 +153,26 @@ class Recognizer(Protocol):
         ...
 
 
-def operating_point(recognizer: Recognizer, wanted: float | None) -> float:
+def known_operating_point(recognizer: Recognizer, wanted: float | None) -> float | None:
     """Return the similarity from which on a candidate counts as above the threshold: `wanted`, else the model's own.
 
-    Raises:
-        UsageError: neither is given; the message names the profile's key.
+    None where neither is given.
     """
-    if wanted is not None:
-        return wanted
-    if recognizer.threshold is None:
+    return recognizer.threshold if wanted is None else wanted
+
+
+def operating_point(recognizer: Recognizer, wanted: float | None) -> float:
+    """Return the known operating point.
+
+    Raises:
+        UsageError: there is none; the message names the profile's key.
+    """
+    known = known_operating_point(recognizer, wanted)
+    if known is None:
         raise UsageError(
             f"no operating point is published for {recognizer.stamp.id}; set recognize.threshold, a similarity -1..1"
         )
-    return recognizer.threshold
+    return known
 
 
 class Listener(Protocol):

@@ -51,7 +51,7 @@ DegradeOption = Annotated[
     typer.Option(
         "--degrade",
         help="The CCTV model put on --reference: key=value,... of width, blur, linear, defocus, motion, angle, "
-        "gain, warm, cold, poisson, noise, jpeg, crf, seed.",
+        "interlace, gain, warm, cold, rolling, bands, poisson, noise, sharpen, rescale, jpeg, mjpeg, crf, seed.",
         show_default=DEFAULT_DEGRADATION,
     ),
 ]

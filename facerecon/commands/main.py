@@ -34,6 +34,7 @@ COMMANDS = (
     "report",
     "verify",
     "evaluate",
+    "train",
     "demo",
     "profiles",
     "weights",

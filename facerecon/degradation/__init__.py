@@ -12,6 +12,7 @@ from facerecon.degradation.chain import (
     degrade_track,
     face_width_px,
 )
+from facerecon.degradation.drawing import Drawn, Ranges, draw
 from facerecon.degradation.specification import Degradation
 
 __all__ = [
@@ -19,7 +20,10 @@ __all__ = [
     "FACE_WIDTHS_PER_SIDE",
     "Degradation",
     "Degraded",
+    "Drawn",
+    "Ranges",
     "degrade",
     "degrade_track",
+    "draw",
     "face_width_px",
 ]

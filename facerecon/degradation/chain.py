@@ -4,10 +4,13 @@
     2. lens blur                       a Gaussian, before the sensor samples; see below for its light
     3. movement of a track's frame     sub-pixel shift and rotation, ground truth known
     4. reduction by area               a sensor pixel collects what falls on its area
-    5. colour of the light, exposure   factors on linear light, each pixel for itself
-    6. shot noise, saturation          photons are counted; a full well takes no more
-    7. noise in levels, rounding       read noise and electronics, as seen in the coded picture; 8 bits
-    8. JPEG, then H.264                what is stored
+    5. two fields woven                the odd lines show the scene later; by area too, so after the lens
+    6. colour of the light, exposure   factors on linear light, each pixel for itself; rows under a flickering lamp
+    7. shot noise, saturation          photons are counted; a full well takes no more
+    8. noise in levels                 read noise and electronics, as seen in the coded picture
+    9. sharpening, rounding            the camera's own, so it sharpens the noise too; 8 bits
+   10. scaling there and back          the recorder's
+   11. JPEG, Motion JPEG, then H.264   what is stored
 
 Lens blur and reduction act on code values unless `linear=1`. Light would ask for the latter; the former is what the
 super-resolution literature and this project's figures of recognition on small faces were measured with, and what a
@@ -24,8 +27,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from facerecon.degradation import coding, light, optics
+from facerecon.degradation import coding, light, optics, processing
 from facerecon.degradation.light import Floats
 from facerecon.degradation.optics import Affine
 from facerecon.degradation.specification import Degradation
@@ -43,7 +47,7 @@ TRACK_ROTATION_DEG = 2.0
 """... and turned by up to this."""
 _LEAD_FRAMES = 7
 _MIN_SIDE_PX = 8
-_TRACK_STREAM, _LEAD_STREAM = 1000, 1001
+_TRACK_STREAM, _LEAD_STREAM, _FLICKER_STREAM = 1000, 1001, 1100
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,17 +106,15 @@ def degrade_track(pixels: RGB, degradation: Degradation, landmarks: Landmarks5 |
     """
     size = _size(pixels, degradation, landmarks)
     scale = size[0] / pixels.shape[1]
-    scene = _through_optics(pixels, degradation, scale)
-    moves = _moves(pixels, degradation, scale)
-    # One coded picture is the last of a clip that stands still, so that prediction acts. It must not drift: the codec
-    # leaves blocks where they were, and after 0.25 px a frame the face lay 0.7 px (CRF 35) to 1.3 px (CRF 45) off.
-    lead: list[Affine | None] = [None] * (_LEAD_FRAMES if degradation.crf is not None and len(moves) == 1 else 0)
-    numbers = [_LEAD_STREAM + number for number in range(len(lead))] + list(range(len(moves)))
+    dice, exposure = _Dice.of(pixels, degradation.seed), _Exposure.through(pixels, degradation, size)
+    moves, phases = _moves(pixels, degradation, scale, dice), _phases(degradation, dice)
+    still = exposure.sampled(None)
     shots = [
-        _shot(scene, move, size, degradation, _generator(pixels, degradation, number))
-        for number, move in zip(numbers, [*lead, *moves], strict=True)
+        _shot(still if move is None else exposure.sampled(move), degradation, phase, dice.stream(number))
+        for number, (move, phase) in enumerate(zip(moves, phases, strict=True))
     ]
-    stored = _coded(shots, degradation)[len(lead) :]
+    lead = _lead(still, shots[0], degradation, phases[0], dice)
+    stored = _coded([*lead, *shots], degradation, len(lead))
     to_size = optics.reduction((pixels.shape[1], pixels.shape[0]), size)
     transforms = (to_size if move is None else optics.then(move, to_size) for move in moves)
     return tuple(Degraded(shot, transform) for shot, transform in zip(stored, transforms, strict=True))
@@ -131,12 +133,51 @@ def _size(pixels: RGB, degradation: Degradation, landmarks: Landmarks5 | None) -
     return size
 
 
+@dataclass(frozen=True)
+class _Dice:
+    """The random numbers of one picture and seed: a stream for each frame's number, and those above them."""
+
+    seed: int
+    picture: int
+
+    @classmethod
+    def of(cls, pixels: RGB, seed: int) -> _Dice:
+        return cls(seed, int(sha256_array(pixels)[:16], 16))
+
+    def stream(self, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, number, self.picture])
+
+
+@dataclass(frozen=True, eq=False)
+class _Exposure:
+    """The scene as the lens shows it, at the pristine picture's scale, and how it is sampled."""
+
+    scene: Floats
+    size: tuple[int, int]
+    field_shift: Affine | None
+
+    @classmethod
+    def through(cls, pixels: RGB, degradation: Degradation, size: tuple[int, int]) -> _Exposure:
+        scale = size[0] / pixels.shape[1]
+        shift = optics.rigid(0, degradation.interlace / scale, 0, (0, 0)) if degradation.interlace else None
+        return cls(_through_optics(pixels, degradation, scale), size, shift)
+
+    def sampled(self, move: Affine | None) -> Floats:
+        """Return what falls on the sensor when the scene is moved, one field later on the odd lines if asked."""
+        first = self._field(move)
+        if self.field_shift is None:
+            return first
+        later = self.field_shift if move is None else optics.then(move, self.field_shift)
+        return optics.interlaced(first, self._field(later))
+
+    def _field(self, move: Affine | None) -> Floats:
+        return optics.reduced(self.scene if move is None else optics.moved(self.scene, move), *self.size)
+
+
 def _through_optics(pixels: RGB, degradation: Degradation, scale: float) -> Floats:
     """Apply the point-spread functions at the pristine picture's scale; linear light or code values, as asked."""
-    scene = (pixels / np.float32(255)).astype(np.float32)
-    exposure = degradation.defocus or degradation.motion
-    if exposure or degradation.linear:
-        scene = light.linear_of(scene)
+    exposure = bool(degradation.defocus or degradation.motion)
+    scene = light.scene_of(pixels, exposure or bool(degradation.linear))
     if degradation.defocus:
         scene = optics.convolve(scene, optics.disc_kernel(degradation.defocus / scale))
     if degradation.motion:
@@ -146,31 +187,49 @@ def _through_optics(pixels: RGB, degradation: Degradation, scale: float) -> Floa
     return optics.gaussian_blur(scene, degradation.lens_sigma_px / scale)
 
 
-def _moves(pixels: RGB, degradation: Degradation, scale: float) -> list[Affine | None]:
+def _moves(pixels: RGB, degradation: Degradation, scale: float, dice: _Dice) -> list[Affine | None]:
+    if degradation.frames == 1:
+        return [None]
     height, width = pixels.shape[:2]
-    rng, reach = _generator(pixels, degradation, _TRACK_STREAM), TRACK_SHIFT_PX / scale
-    draws = rng.uniform(-1, 1, (degradation.frames - 1, 3))
+    reach, draws = TRACK_SHIFT_PX / scale, dice.stream(_TRACK_STREAM).uniform(-1, 1, (degradation.frames - 1, 3))
     centre = ((width - 1) / 2, (height - 1) / 2)
     return [None, *(optics.rigid(TRACK_ROTATION_DEG * a, reach * x, reach * y, centre) for a, x, y in draws)]
 
 
-def _shot(
-    scene: Floats, move: Affine | None, size: tuple[int, int], degradation: Degradation, rng: np.random.Generator
-) -> RGB:
-    """Return one exposure: movement, sampling, light, sensor, noise, 8 bits."""
-    values = optics.reduced(scene if move is None else optics.moved(scene, move), *size)
-    coded = _lit(values, degradation, rng)
-    levels = coded.astype(np.float64) * 255
+def _phases(degradation: Degradation, dice: _Dice) -> list[float]:
+    """Return where each frame's bands are: mains and frame rate do not know each other."""
+    if not degradation.rolling:
+        return [0.0] * degradation.frames
+    phases: list[float] = dice.stream(_FLICKER_STREAM).random(degradation.frames).tolist()
+    return phases
+
+
+def _lead(still: Floats, shot: RGB, degradation: Degradation, phase: float, dice: _Dice) -> list[RGB]:
+    """Return what a clip shows before a single picture that H.264 is to code, so that prediction acts.
+
+    It must not drift: the codec leaves blocks where they were, and after 0.25 px a frame the face lay 0.7 px (CRF 35)
+    to 1.3 px (CRF 45) off.
+    """
+    if degradation.crf is None or degradation.frames > 1:
+        return []
+    if not degradation.noise and degradation.poisson is None:
+        return [shot] * _LEAD_FRAMES
+    return [_shot(still, degradation, phase, dice.stream(_LEAD_STREAM + number)) for number in range(_LEAD_FRAMES)]
+
+
+def _shot(values: Floats, degradation: Degradation, phase: float, rng: np.random.Generator) -> RGB:
+    """Return one exposure of what falls on the sensor: light, sensor, noise, the camera's processing, 8 bits."""
+    levels = _lit(values, degradation, phase, rng).astype(np.float64) * 255
     if degradation.noise:
         levels = levels + rng.normal(0.0, degradation.noise, levels.shape)
+    if degradation.sharpen:
+        levels = processing.sharpened(levels, degradation.sharpen)
     return light.quantised(levels)
 
 
-def _lit(values: Floats, degradation: Degradation, rng: np.random.Generator) -> Floats:
+def _lit(values: Floats, degradation: Degradation, phase: float, rng: np.random.Generator) -> Floats:
     """Return the code values of what the sensor counts: colour of the light, exposure, shot noise, saturation."""
-    factors = np.full(3, degradation.gain)
-    if degradation.kelvin is not None:
-        factors = factors * light.light_gains(degradation.kelvin)
+    factors = _factors(degradation, len(values), phase)
     if degradation.poisson is None and np.all(factors == 1):
         return light.coded_of(values) if degradation.linear else values
     linear = values if degradation.linear else light.linear_of(values)
@@ -180,13 +239,22 @@ def _lit(values: Floats, degradation: Degradation, rng: np.random.Generator) -> 
     return light.coded_of(linear)
 
 
-def _coded(shots: Sequence[RGB], degradation: Degradation) -> tuple[RGB, ...]:
-    quality, crf = degradation.jpeg, degradation.crf
-    if quality is not None:
-        shots = [coding.jpeg_coded(shot, quality) for shot in shots]
-    return tuple(shots) if crf is None else coding.h264_coded(shots, crf)
+def _factors(degradation: Degradation, rows: int, phase: float) -> npt.NDArray[np.float64]:
+    """Return the factors of linear light, of each channel, or of each row and channel."""
+    factors = np.full(3, degradation.gain)
+    if degradation.kelvin is not None:
+        factors = factors * light.light_gains(degradation.kelvin)
+    if degradation.rolling:
+        factors = factors * light.flicker(rows, degradation.rolling, degradation.bands, phase)
+    return factors
 
 
-def _generator(pixels: RGB, degradation: Degradation, stream: int) -> np.random.Generator:
-    """Return the random numbers of one stream: a frame's number, or one of the two above it."""
-    return np.random.default_rng([degradation.seed, stream, int(sha256_array(pixels)[:16], 16)])
+def _coded(shots: Sequence[RGB], degradation: Degradation, first: int) -> tuple[RGB, ...]:
+    """Return what is stored and shown again of the shots from `first` on."""
+    if degradation.rescale > 1:
+        shots = [processing.rescaled(shot, degradation.rescale) for shot in shots]
+    if degradation.jpeg is not None:
+        shots = [coding.jpeg_coded(shot, degradation.jpeg) for shot in shots]
+    if degradation.mjpeg is not None:
+        shots = [coding.mjpeg_coded(shot, degradation.mjpeg) for shot in shots]
+    return tuple(shots[first:]) if degradation.crf is None else coding.h264_coded(shots, degradation.crf, first)

@@ -6,8 +6,10 @@ full well. Never touches geometry.
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +28,17 @@ _X_COLD = (-3.0258469e9, 2.1070379e6, 0.2226347e3, 0.240390)
 _Y_WARMEST = (-1.1063814, -1.34811020, 2.18555832, -0.20219683)
 _Y_WARM = (-0.9549476, -1.37418593, 2.09137015, -0.16748867)
 _Y_COLD = (3.0817580, -5.87338670, 3.75112997, -0.37001483)
+
+
+def scene_of(pixels: RGB, linear: bool) -> Floats:
+    """Return a picture of levels as code values 0..1, or as linear light; each level is worked out once."""
+    return np.asarray(cv2.LUT(np.ascontiguousarray(pixels), _tables()[linear]), np.float32)
+
+
+@functools.cache
+def _tables() -> tuple[Floats, Floats]:
+    coded = (np.arange(256) / np.float32(255)).astype(np.float32)
+    return coded, linear_of(coded)
 
 
 def linear_of(coded: Floats) -> Floats:
@@ -65,6 +78,25 @@ def _planckian_rgb(kelvin: float) -> npt.NDArray[np.float64]:
     x = np.polyval(_X_WARM if kelvin <= 4000 else _X_COLD, 1 / kelvin)
     y = np.polyval(_Y_WARMEST if kelvin <= 2222 else _Y_WARM if kelvin <= 4000 else _Y_COLD, x)
     return np.asarray(_SRGB_OF_XYZ @ np.array([x / y, 1.0, (1 - x - y) / y]))
+
+
+def flicker(rows: int, amplitude: float, bands: float, phase: float) -> Floats:
+    """Return the factor of linear light of each row under a flickering lamp, shape (rows, 1, 1); the mean light is 1.
+
+    A rolling shutter exposes row after row while a lamp on the mains flickers at twice the mains frequency, so that
+    rows get a sinusoid of light: bright and dark bands. `bands` is that frequency times the readout time of the
+    picture's height (100 Hz x 20 ms: 2 bands); the exposure's own averaging lowers `amplitude` and leaves a sinusoid.
+    Poplin, IEEE Trans. Consumer Electronics 52(2), 2006; Sheinin, Schechner and Kutulakos, "Rolling shutter imaging
+    on the electric grid", IEEE ICCP 2018.
+
+    Args:
+        rows: the picture's height.
+        amplitude: 0..1, of the mean light.
+        bands: periods over the picture's height.
+        phase: of the first row's upper edge, in periods, 0..1.
+    """
+    periods = bands * (np.arange(rows) + 0.5) / rows + phase
+    return (1 + amplitude * np.sin(2 * np.pi * periods)).astype(np.float32)[:, None, None]
 
 
 def with_shot_noise(linear: Floats, full_well: float, rng: np.random.Generator) -> Floats:

@@ -36,11 +36,13 @@ def convolve(picture: Floats, kernel: Kernel) -> Floats:
 def disc_kernel(radius_px: float) -> Kernel:
     """Return the uniform disc of confusion of geometric optics (Pentland, IEEE TPAMI 9(4), 1987).
 
-    Edge pixels count by the share of them that lies inside (8 x 8 points each).
+    Edge pixels count by the share of them that lies inside (8 x 8 points each); a radius below all of them is a point.
     """
     reach = math.ceil(radius_px)
     points = _fine_points(reach)
     inside = (points[:, None] ** 2 + points[None, :] ** 2 <= radius_px**2).astype(np.float64)
+    if not inside.any():
+        return np.ones((1, 1))
     return _summed(inside, 2 * reach + 1)
 
 
@@ -80,6 +82,17 @@ def moved(picture: Floats, matrix: Affine) -> Floats:
     warped = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     # Bicubic weights are partly negative; light is not.
     return np.maximum(warped, 0).astype(np.float32)
+
+
+def interlaced(first: Floats, second: Floats) -> Floats:
+    """Return two fields woven into one picture, as a recorder stores them: even lines of the first, odd of the second.
+
+    What moved between the fields (1/50 s or 1/60 s apart) has a comb along its upright edges. De Haan and Bellers,
+    "Deinterlacing: an overview", Proc. IEEE 86(9), 1998.
+    """
+    woven = first.copy()
+    woven[1::2] = second[1::2]
+    return woven
 
 
 def reduced(picture: Floats, width_px: int, height_px: int) -> Floats:

@@ -8,12 +8,24 @@
     defocus  radius of the disc of confusion, in px of the reduced picture, 0..50 0
     motion   length of a linear motion blur, in px of the reduced picture, 0..100 0
     angle    its direction, degrees, counter-clockwise from the image's right     0
+    interlace  movement to the right between two fields, in px of the reduced     0
+             picture, 0..20: the odd lines show the scene that much later, and
+             nobody has deinterlaced them
     gain     exposure factor in linear light, 0.001..16 (dark: below 1)           1
     warm     Kelvin of the light, 2000..6500, seen by a camera set to 6500 K      none
     cold     Kelvin of the light, 6500..25000, likewise                           none
+    rolling  amplitude of a flickering light over the rows of a rolling shutter,  0
+             as a share of the mean light, 0..1
+    bands    its periods over the picture's height, 0.1..20                       2
     poisson  full-well capacity in electrons, 10..100000: shot noise              none
     noise    Gaussian sigma in levels (0..255) of the coded picture, 0..100       0
+    sharpen  amount of the camera's unsharp mask (sigma 1 px of the reduced       0
+             picture), 0..3
+    rescale  factor by which the recorder reduces the picture (by area) and       1
+             enlarges it back (bilinear) before it codes it, 1..4
     jpeg     JPEG quality, 1..100, chroma halved                                  none
+    mjpeg    Motion JPEG quantiser, 2 (best)..31, libavcodec's scale, chroma      none
+             halved
     crf      H.264 constant rate factor, 0..51, of the last of 8 still frames     none
     frames   frames of a synthetic track, 1..64                                   1
     seed     of noise and track, 0..2^32-1                                        0
@@ -33,6 +45,7 @@ from facerecon.hashing import sha256_bytes
 from facerecon.records import Record
 
 LENS_SIGMA_PX = 0.4
+BANDS = 2.0
 NONE = "none"
 
 
@@ -45,12 +58,18 @@ class Degradation(Record):
     defocus: Annotated[float, Field(ge=0, le=50)] = 0.0
     motion: Annotated[float, Field(ge=0, le=100)] = 0.0
     angle: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    interlace: Annotated[float, Field(ge=0, le=20)] = 0.0
     gain: Annotated[float, Field(ge=0.001, le=16)] = 1.0
     warm: Annotated[float, Field(ge=2000, le=6500)] | None = None
     cold: Annotated[float, Field(ge=6500, le=25000)] | None = None
+    rolling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    bands: Annotated[float, Field(ge=0.1, le=20)] = BANDS
     poisson: Annotated[float, Field(ge=10, le=100_000)] | None = None
     noise: Annotated[float, Field(ge=0, le=100)] = 0.0
+    sharpen: Annotated[float, Field(ge=0, le=3)] = 0.0
+    rescale: Annotated[float, Field(ge=1, le=4)] = 1.0
     jpeg: Annotated[int, Field(ge=1, le=100)] | None = None
+    mjpeg: Annotated[int, Field(ge=2, le=31)] | None = None
     crf: Annotated[int, Field(ge=0, le=51)] | None = None
     frames: Annotated[int, Field(ge=1, le=64)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -61,6 +80,8 @@ class Degradation(Record):
             raise ValueError("warm and cold exclude each other: a light has one colour temperature")
         if self.angle and not self.motion:
             raise ValueError("angle needs motion: it is the direction of the motion blur")
+        if self.bands != BANDS and not self.rolling:
+            raise ValueError("bands needs rolling: it is the number of bands that the flicker makes")
         return self
 
     @classmethod

@@ -5,11 +5,13 @@ Owns the choice by registry entry. What it returns fulfils the Protocols of face
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
 
-from facerecon.engines import esrgan, gfpgan, runtime
+from facerecon.engines import esrgan, gfpgan, runtime, trained
+from facerecon.engines.adaptive import AdaptiveEmbedder
 from facerecon.engines.brought import open_brought
 from facerecon.engines.chips import Upscale
 from facerecon.engines.embedders import DESIGNS, Embedder
@@ -24,6 +26,10 @@ from facerecon.weights import Checkpoint, Entry, Registry, load_registry, locate
 
 MaskSource = Literal["auto", "parsenet", "ellipse"]
 _PARSER = "parsenet"
+_FACE_RESTORERS: Mapping[str, Callable[..., FaceRestorer]] = {
+    **dict.fromkeys(gfpgan.ARCHITECTURES, gfpgan.open_face_restorer),
+    **dict.fromkeys(trained.ARCHITECTURES, trained.open_trained_restorer),
+}
 _BEST_DETECTOR, _OFFLINE_DETECTOR = "retinaface-resnet50", "retinaface-mobile0.25"
 
 
@@ -101,11 +107,12 @@ def open_restorer(
             denoise=denoise,
             registry=known,
         )
-    if item.architecture in gfpgan.ARCHITECTURES:
+    opened = _FACE_RESTORERS.get(item.architecture)
+    if opened is not None:
         _refuse_denoise(item.id, denoise)
         where = _prepare(device)
         parser = _open_parser(known, where, mask, batch)
-        return gfpgan.open_face_restorer(item, where, precision=precision, batch=batch, blend=blend, parser=parser)
+        return opened(item, where, precision=precision, batch=batch, blend=blend, parser=parser)
     raise _wrong_kind(item, "restorer")
 
 
@@ -157,11 +164,16 @@ def open_recognizer(
         ResourceError: the weights or the device are not here.
         IntegrityError: the weights are not the pinned ones.
     """
-    item = (registry or load_registry()).entry(weights_id)
+    known = registry or load_registry()
+    item = known.entry(weights_id)
     if item.architecture not in DESIGNS:
         raise _wrong_kind(item, "recognizer")
-    views = Views(flip=flip, jitter=jitter, upscale=upscale, seed=seed)
-    return Embedder(item, _prepare(device), batch=batch, views=views)
+    views, where = Views(flip=flip, jitter=jitter, upscale=upscale, seed=seed), _prepare(device)
+    opened = Embedder(item, where, batch=batch, views=views)
+    if item.capabilities.teacher is None:
+        return opened
+    base = known.entry(item.capabilities.teacher.id)
+    return AdaptiveEmbedder(item, base, opened, Embedder(base, where, batch=batch, views=views))
 
 
 def _prepare(device: str) -> torch.device:

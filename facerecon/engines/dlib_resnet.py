@@ -52,6 +52,27 @@ class DlibResNet(nn.Module):
         return vectors
 
 
+class StudentResNet(DlibResNet):
+    """The same network, taught to read degraded faces, with what the teacher's vectors of sharp faces are like.
+
+    A student that cannot know answers near the mean of all persons, which brings strangers nearer, too. `rescaled` puts
+    its vectors as far from that mean (`centre`, (128,)) as sharp faces' vectors are (`radius`).
+    """
+
+    def __init__(self) -> None:
+        """Create the layers, without weights."""
+        super().__init__()
+        self.centre: torch.Tensor
+        self.radius: torch.Tensor
+        self.register_buffer("centre", torch.zeros(_DIMENSIONS))
+        self.register_buffer("radius", torch.ones(()))
+
+    def rescaled(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Return vectors (N, 128) in the direction they have from the centre, at the radius."""
+        offset = vectors.to(self.centre) - self.centre
+        return self.centre + self.radius * F.normalize(offset, dim=1)
+
+
 def _convolution(index: int, outputs: int, inputs: int, side: int) -> nn.Conv2d:
     halved = index == 0 or index in _HALVING
     return nn.Conv2d(inputs, outputs, side, stride=2 if halved else 1, padding=0 if halved else 1)

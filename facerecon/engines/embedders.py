@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from facerecon.engines import arcface, facenet
-from facerecon.engines.dlib_resnet import DlibResNet
+from facerecon.engines.dlib_resnet import DlibResNet, StudentResNet
 from facerecon.engines.runtime import memory_guard
 from facerecon.engines.stamps import make_stamp
 from facerecon.engines.states import load_into
@@ -55,6 +55,7 @@ class Design:
 
 DESIGNS: Mapping[str, Design] = {
     "dlib-resnet": Design(DLIB_FRAMING, DlibResNet, lambda chips: chips),
+    "dlib-resnet-student": Design(DLIB_FRAMING, StudentResNet, lambda chips: chips),
     "arcface-ir-se50": Design(arcface.FRAMING, arcface.empty_network, arcface.prepared, channels_last=False),
     "inception-resnet-v1": Design(facenet.FRAMING, facenet.InceptionResnetV1, facenet.prepared),
 }
@@ -133,6 +134,8 @@ class Embedder:
 
     def _averaged(self, vectors: Sequence[Vector]) -> Embedding:
         mean = np.asarray(np.mean(vectors, axis=0, dtype=np.float32))
+        if isinstance(self._network, StudentResNet):
+            mean = self._network.rescaled(torch.from_numpy(mean)[None])[0].cpu().numpy()
         return Embedding(self._stamp.id, unit_length(mean) if self.metric == "cosine" else mean, self.metric)
 
 

@@ -13,17 +13,18 @@ import numpy.typing as npt
 from facerecon.engines import chips
 from facerecon.faces.alignment import Affine
 from facerecon.records import RGB
+from facerecon.stages import Levels
 
 SIDE_PX = 512
 Mask = npt.NDArray[np.float32]
-# The part of the 512x512 picture that is pasted: an ellipse over the face (brow to chin), feathered toward its border.
+# The part of the full square (512x512 px) that is pasted: an ellipse over the face (brow to chin), feathered border.
 _CENTRE, _RADII = (256.0, 285.0), (165.0, 215.0)
 _FEATHER = 0.25
 ELLIPSE = "elliptic feather"
 
 
 def paste(canvas: RGB, square: RGB, from_square: Affine, weight: Mask) -> RGB:
-    """Return `canvas` with the restored 512x512 `square` in it, as far as `weight` says.
+    """Return `canvas` with the restored `square` (of any side) in it, as far as `weight` says.
 
     `from_square` (2x3) maps the square's pixels to the canvas's; `weight` is float32 (height, width) in 0..1. Where it
     is 0 the pixels are the canvas's, exactly.
@@ -32,6 +33,18 @@ def paste(canvas: RGB, square: RGB, from_square: Affine, weight: Mask) -> RGB:
     face = chips.resample(square, from_square, width, height).astype(np.float32)
     mixed = canvas + weight[..., None] * (face - canvas)
     return np.asarray(np.rint(mixed), dtype=np.uint8)
+
+
+def paste_levels(levels: Levels, from_square: Affine, weight: Mask) -> Levels:
+    """Return a square's levels, float32 (side, side), as the canvas sees them: interpolated linearly, times `weight`.
+
+    The arguments are as in `paste`; where `weight` is 0 so is the result, exactly.
+    """
+    height, width = weight.shape
+    spread = cv2.warpAffine(
+        levels, from_square, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(weight * spread, dtype=np.float32)
 
 
 def inverted(to_square: Affine, scale: int) -> Affine:

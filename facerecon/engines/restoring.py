@@ -1,7 +1,8 @@
 """Face restoration on aligned squares. Owns cutting the face out, running the network, and pasting the face back.
 
-The networks are generative: they draw a plausible face, which need not be this person's. Of upstream only network
-classes are used: GFPGANer returns the unrestored crop when the network fails, and ignores its `weight`.
+GFP-GAN's kind is generative: it draws a plausible face, which need not be this person's. Of upstream only network
+classes are used: GFPGANer returns the unrestored crop when the network fails, and ignores its `weight`. Our own
+networks also tell how far they may be off; that is measured per pixel and pasted like the face.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 
-from facerecon.engines import chips, pasting
+from facerecon.engines import pasting
 from facerecon.engines.enlarging import check_blend, lanczos
 from facerecon.engines.parsing import FaceParser
 from facerecon.engines.pasting import ELLIPSE, SIDE_PX, Mask
 from facerecon.engines.retreats import Tiled, run_tiled
+from facerecon.engines.runtime import memory_guard
+from facerecon.engines.squares import Square, to_full
 from facerecon.engines.tiling import Network, TilePlan
 from facerecon.errors import RestorationError
-from facerecon.faces.alignment import FFHQ_512, Affine
+from facerecon.faces.alignment import Affine
 from facerecon.records import RGB, FaceView, ModelStamp
-from facerecon.stages import Restoration, RestorationFailure, RestorationOutcome
+from facerecon.stages import Levels, Restoration, RestorationFailure, RestorationOutcome
 from facerecon.weights import Precision
 
 
@@ -37,19 +42,24 @@ class FaceRestorer:
         batch: int = 4,
         blend: float = 1.0,
         parser: FaceParser | None = None,
+        square: Square | None = None,
+        doubt: Network | None = None,
     ) -> None:
-        """Take a network on squares of 512x512 px in 0..1, with its stamp.
+        """Take a network on squares in 0..1 (of 512x512 px, or cut as `square` says), with its stamp.
 
         `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face inside
-        the mask. The mask is `parser`'s, else an ellipse.
+        the mask. The mask is `parser`'s, else an ellipse. `doubt` takes squares as the network does and returns the
+        expected absolute error of its answer, (m, 1, side, side) in 0..1.
 
         Raises:
             UsageError: `blend` is out of range.
         """
         check_blend(blend)
         self._stamp, self._network, self._scale = stamp, network, scale
-        self._blend, self._parser = blend, parser
-        self._plan = TilePlan(SIDE_PX, 0, batch, precision, floor_px=SIDE_PX)
+        self._blend, self._parser, self._doubt = blend, parser, doubt
+        self._square = square or Square()
+        side = self._square.side_px
+        self._plan = TilePlan(side, 0, batch, precision, floor_px=side)
 
     @property
     def stamp(self) -> ModelStamp:
@@ -72,16 +82,23 @@ class FaceRestorer:
         Raises:
             ResourceError: out of memory with a batch of one.
         """
-        outcomes: list[RestorationOutcome] = []
-        for face, drawn in zip(faces, self._draw(faces), strict=True):
-            if isinstance(drawn, RestorationFailure):
-                outcomes.append(drawn)
-            else:
-                pixels = self._paste(
-                    lanczos(face.pixels, self._scale), drawn, pasting.inverted(drawn.to_square, self._scale)
-                )
-                outcomes.append(drawn.answer(pixels))
-        return outcomes
+        return [
+            drawn if isinstance(drawn, RestorationFailure) else self._finished(face, drawn)
+            for face, drawn in zip(faces, self._draw(faces), strict=True)
+        ]
+
+    def _finished(self, face: FaceView, drawn: _Drawn) -> RestorationOutcome:
+        """Return the enlarged crop with what was drawn in it, and how far that may be off where the network tells."""
+        from_full = pasting.inverted(drawn.to_full, self._scale)
+        canvas = lanczos(face.pixels, self._scale)
+        try:
+            doubted = self._doubted(face, drawn)
+        except _UnusableDoubtError as error:
+            return RestorationFailure(str(error))
+        weight = self._weight(drawn, from_full, *canvas.shape[:2])
+        from_square = self._square.onto(from_full)
+        pixels = pasting.paste(canvas, drawn.square, from_square, weight)
+        return drawn.answer(pixels, None if doubted is None else pasting.paste_levels(doubted, from_square, weight))
 
     def restore_onto(self, canvas: RGB, faces: Sequence[FaceView], scale: int) -> tuple[RGB, list[RestorationOutcome]]:
         """Return a frame enlarged by `scale` (`canvas`, which is not changed) with its faces restored in it.
@@ -97,26 +114,44 @@ class FaceRestorer:
             if isinstance(drawn, RestorationFailure):
                 outcomes.append(drawn)
                 continue
-            from_square = pasting.inverted(drawn.to_square, scale)
-            rows, columns = pasting.window(from_square, *canvas.shape[:2])
-            from_square[:, 2] -= (columns.start, rows.start)
-            result[rows, columns] = self._paste(result[rows, columns], drawn, from_square)
+            from_full = pasting.inverted(drawn.to_full, scale)
+            rows, columns = pasting.window(from_full, *canvas.shape[:2])
+            from_full[:, 2] -= (columns.start, rows.start)
+            part = result[rows, columns]
+            weight = self._weight(drawn, from_full, *part.shape[:2])
+            result[rows, columns] = pasting.paste(part, drawn.square, self._square.onto(from_full), weight)
             outcomes.append(drawn.answer(result[rows, columns].copy()))
         return result, outcomes
 
-    def _paste(self, canvas: RGB, drawn: _Drawn, from_square: Affine) -> RGB:
-        height, width = canvas.shape[:2]
+    def _weight(self, drawn: _Drawn, from_full: Affine, height: int, width: int) -> Mask:
+        """Return how much of each pixel is the network's, float32 (height, width)."""
         if drawn.ramp is None:
-            mask = pasting.elliptic_mask(from_square, width, height)
+            mask = pasting.elliptic_mask(from_full, width, height)
         else:
-            mask = pasting.parsed_mask(drawn.ramp, from_square, width, height)
-        return pasting.paste(canvas, drawn.square, from_square, self._blend * mask)
+            mask = pasting.parsed_mask(drawn.ramp, from_full, width, height)
+        return self._blend * mask
+
+    @torch.inference_mode()
+    def _doubted(self, face: FaceView, drawn: _Drawn) -> Levels | None:
+        """Return how far the square may be off, in grey levels; None when the network does not tell.
+
+        A pass of its own, face by face: frames of a video need none.
+        """
+        if self._doubt is None:
+            return None
+        square = torch.from_numpy(self._square.cut_by(face.pixels, drawn.to_full))
+        with memory_guard("face restoration"):
+            found = self._doubt(square.permute(2, 0, 1)[None].float().div_(255), drawn.tiled.plan.precision)
+        levels = found[0, 0].float().mul(255).cpu().numpy()
+        if not np.isfinite(levels).all():
+            raise _UnusableDoubtError("the network's uncertainty was not finite")
+        return np.asarray(np.clip(levels, 0, 255), dtype=np.float32)
 
     @torch.inference_mode()
     def _draw(self, faces: Sequence[FaceView]) -> list[_Drawn | RestorationFailure]:
         """Align all faces, restore them in common passes, and find their masks; one answer per face, in order."""
         transforms, found = _aligned(faces)
-        squares = [chips.cut(faces[number].pixels, matrix, SIDE_PX) for number, matrix in transforms.items()]
+        squares = [self._square.cut_by(faces[number].pixels, matrix) for number, matrix in transforms.items()]
         outcomes = dict(zip(transforms, run_tiled(squares, self._network, self._plan, 1), strict=True))
         found |= {number: failed for number, failed in outcomes.items() if isinstance(failed, RestorationFailure)}
         drawn = {number: tiled for number, tiled in outcomes.items() if isinstance(tiled, Tiled)}
@@ -130,8 +165,12 @@ class FaceRestorer:
         if self._parser is None:
             return [(None, ELLIPSE)] * len(squares)
         name = self._parser.stamp.id
-        ramps = self._parser.ramps(squares)
+        ramps = self._parser.ramps([_full(square) for square in squares])
         return [(ramp, f"{ELLIPSE} ({name} found no face)" if ramp is None else name) for ramp in ramps]
+
+
+class _UnusableDoubtError(Exception):
+    """A network gave NaN or infinity for how far it may be off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +178,7 @@ class _Drawn:
     """What the network drew for one face, and where it goes."""
 
     tiled: Tiled
-    to_square: Affine
+    to_full: Affine
     ramp: Mask | None
     mask: str
 
@@ -147,10 +186,17 @@ class _Drawn:
     def square(self) -> RGB:
         return self.tiled.pixels
 
-    def answer(self, pixels: RGB) -> Restoration:
+    def answer(self, pixels: RGB, uncertainty: Levels | None = None) -> Restoration:
         """Return the outcome with these pixels; the mask stands in the tile plan too, which every record has."""
         plan = f"{self.tiled.description}; mask: {self.mask}"
-        return Restoration(pixels, self.tiled.plan.precision, plan, self.mask)
+        return Restoration(pixels, self.tiled.plan.precision, plan, self.mask, uncertainty)
+
+
+def _full(square: RGB) -> RGB:
+    """Return a square at the side that a parser takes."""
+    if square.shape[0] == SIDE_PX:
+        return square
+    return np.asarray(cv2.resize(square, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
 def _aligned(faces: Sequence[FaceView]) -> tuple[dict[int, Affine], dict[int, _Drawn | RestorationFailure]]:
@@ -159,7 +205,7 @@ def _aligned(faces: Sequence[FaceView]) -> tuple[dict[int, Affine], dict[int, _D
     failures: dict[int, _Drawn | RestorationFailure] = {}
     for number, face in enumerate(faces):
         try:
-            transforms[number] = chips.transform_to(FFHQ_512, face)
+            transforms[number] = to_full(face)
         except RestorationError as error:
             failures[number] = RestorationFailure(str(error))
     return transforms, failures

@@ -118,6 +118,16 @@ def _build(item: Entry, device: torch.device) -> nn.Module:
     return network.to(memory_format=torch.channels_last).to(device)
 
 
+def backbone(item: Entry) -> nn.Module:
+    """Return the network's backbone: pictures of 0..255 less the training set's mean to three maps of features.
+
+    Raises:
+        ResourceError: the weights are not here.
+        IntegrityError: they are not the pinned ones.
+    """
+    return _build(item, torch.device("cpu")).get_submodule("body")
+
+
 def _fold_norms(network: nn.Module) -> None:
     """Fold every batch normalisation into the convolution before it: the same function in one pass less."""
     for module in network.modules():

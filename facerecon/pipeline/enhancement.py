@@ -12,7 +12,7 @@ from facerecon.hashing import sha256_array
 from facerecon.pictures import decode_picture, encode_png, with_label
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.fusing import fuse_track, neighbours_of, shots_for
-from facerecon.pipeline.invention import Invention, measure_invention
+from facerecon.pipeline.invention import Doubt, Invention, measure_invention, summarize_doubt
 from facerecon.pipeline.steps import Progress, run_steps, step_text
 from facerecon.profiles import ENLARGING_KINDS, Enhance, RestoreStep, Step
 from facerecon.records import (
@@ -153,6 +153,7 @@ class _Enhancement:
         path = self._path(record, kind)
         digest = self.run.write(path, encode_png(with_label(face.pixels, title), self._text(record, title, steps)))
         invention, drift = self._invention(face), self._drift(chip, face)
+        doubt = None if face.uncertainty is None else summarize_doubt(face.uncertainty)
         return RestoredRecord(
             id=f"{record.id}/{kind}{self.run.suffix}",
             track=record.track,
@@ -170,6 +171,8 @@ class _Enhancement:
             downscale_psnr_db=invention.downscale_psnr_db if invention else None,
             beyond_rms_levels=invention.beyond_rms_levels if invention else None,
             invention_path=self._write_map(record, invention) if invention else None,
+            expected_error_levels=doubt.expected_error_levels if doubt else None,
+            uncertainty_path=self._write_doubt(record, doubt) if doubt else None,
             identity_drift=drift,
             warnings=tuple(_warnings(invention, drift, steps, self.settings)),
         )
@@ -209,9 +212,16 @@ class _Enhancement:
             return measure_invention(face.pictures[learned], face.given, face.factor)
 
     def _write_map(self, record: ChipRecord, invention: Invention) -> str:
-        path = self._path(record, "invented")
         title = f"MAP of detail that the original is too coarse to hold (dark: none). {record.id}"
-        self.run.write(path, encode_png(with_label(invention.map, title), self._text(record, title, ())))
+        return self._write_titled(record, "invented", invention.map, title)
+
+    def _write_doubt(self, record: ChipRecord, doubt: Doubt) -> str:
+        title = f"MAP of the error that the model itself expects (dark: none, or not its pixels). {record.id}"
+        return self._write_titled(record, "uncertainty", doubt.map, title)
+
+    def _write_titled(self, record: ChipRecord, kind: str, colours: RGB, title: str) -> str:
+        path = self._path(record, kind)
+        self.run.write(path, encode_png(with_label(colours, title), self._text(record, title, ())))
         return path
 
     def _drift(self, chip: FaceChip, face: Progress) -> float | None:

@@ -1,6 +1,8 @@
 """What a learned picture may have made up: how well it agrees with its input, and where it holds more than that (R17).
 
-Owns the two measures and the map. They bound what was changed; they cannot tell a right guess from a wrong one.
+Owns the two measures and the map. They bound what was changed; they cannot tell a right guess from a wrong one. Where
+the model itself says how far it may be off, that is a map of its own, in the same colours: the model's opinion, learned
+from its training pictures, and no measurement.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import numpy as np
 from facerecon.fidelity import psnr_db
 from facerecon.filters.scaling import enlarge, reduce_by
 from facerecon.records import RGB
+from facerecon.stages import Levels
 
 CEILING_DB = 88.131
 """What stands for equal pictures: a mean square error of 1e-4."""
 FULL_SCALE_LEVELS = 24.0
-"""The map's brightest colour: root-mean-square detail of this many grey levels or more."""
+"""The maps' brightest colour: root-mean-square detail, or an expected error, of this many grey levels or more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +46,32 @@ def measure_invention(restored: RGB, given: RGB, scale: int) -> Invention:
     beyond = restored.astype(np.float32) - enlarge(reduced, scale, "bicubic")
     energy = np.square(beyond).mean(axis=2)
     local = np.sqrt(cv2.GaussianBlur(energy, (0, 0), float(max(scale, 2))))
-    levels = np.clip(local * (255 / FULL_SCALE_LEVELS), 0, 255).astype(np.uint8)
-    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     return Invention(
         round(psnr_db(reduced, given, ceiling_db=CEILING_DB), 2),
         round(float(np.sqrt(energy.mean())), 3),
-        np.asarray(colours, np.uint8),
+        _coloured(local),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Doubt:
+    """How far a model expects to be off. `map` shows where, of the picture's size.
+
+    `expected_error_levels`: mean absolute error that the model expects, over the pixels that are its own.
+    """
+
+    expected_error_levels: float
+    map: RGB
+
+
+def summarize_doubt(uncertainty: Levels) -> Doubt:
+    """Sum up a model's uncertainty, which is 0 where the picture is not the model's."""
+    own = uncertainty[uncertainty > 0]
+    return Doubt(round(float(own.mean()), 3) if own.size else 0.0, _coloured(uncertainty))
+
+
+def _coloured(levels: Levels) -> RGB:
+    """Return grey levels as colours: black for 0, yellow for `FULL_SCALE_LEVELS` or more."""
+    shares = np.clip(levels * (255 / FULL_SCALE_LEVELS), 0, 255).astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(shares, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return np.asarray(colours, np.uint8)

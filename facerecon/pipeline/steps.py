@@ -23,7 +23,7 @@ from facerecon.hashing import sha256_array
 from facerecon.pipeline.accounts import Stopwatch
 from facerecon.profiles import ClassicalStep, NlmeansMultiStep, ResizeStep, RestoreStep, Step, WhiteBalanceStep
 from facerecon.records import RGB, FaceView, Landmarks5, ModelStamp, StepRecord, shift_landmarks
-from facerecon.stages import RestorationFailure, Restorer
+from facerecon.stages import Levels, RestorationFailure, Restorer
 
 Filter = Callable[..., RGB | Filtered]
 
@@ -79,6 +79,7 @@ class Progress:
     factor: int = 1
     stamp: ModelStamp | None = None
     tile_plan: str = ""
+    uncertainty: Levels | None = None
     failure: str = ""
 
     @property
@@ -145,6 +146,7 @@ def _restore(faces: Sequence[Progress], step: RestoreStep, restorer: Restorer) -
             continue
         face.stamp = restorer.stamp.model_copy(update={"precision": result.precision})
         face.given, face.factor, face.tile_plan = face.pixels, restorer.scale, result.tile_plan
+        face.uncertainty = result.uncertainty
         face.advance(_record(step_text(step, restorer), face.pixels, result.pixels), result.pixels, restorer.scale)
 
 

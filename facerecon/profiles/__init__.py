@@ -3,9 +3,9 @@
 Never runs anything: a profile is data. Unknown keys and values out of range are errors that name the key.
 """
 
-from facerecon.profiles.loading import load_profile, shipped_profiles, validate
+from facerecon.profiles.loading import load_profile, overridden, shipped_profiles, validate
 from facerecon.profiles.schema import INTERPOLATIONS, Enhance, Fuse, Output, Profile
-from facerecon.profiles.sections import Detect, Extract, Lens, Motion, Recognize, Sample, Shots, Stretch, Track
+from facerecon.profiles.sections import Detect, Extract, Lens, Motion, Recognize, Sample, Section, Shots, Stretch, Track
 from facerecon.profiles.steps import (
     ENLARGING_KINDS,
     LEARNED_KINDS,
@@ -35,12 +35,14 @@ __all__ = [
     "ResizeStep",
     "RestoreStep",
     "Sample",
+    "Section",
     "Shots",
     "Step",
     "Stretch",
     "Track",
     "WhiteBalanceStep",
     "load_profile",
+    "overridden",
     "shipped_profiles",
     "validate",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,18 @@ def load_profile(name_or_path: str, overrides: tuple[str, ...] = ()) -> Profile:
         ProfileError: no such profile, not YAML, or a key is unknown or out of range (named).
     """
     path = _find(name_or_path)
-    data = _parse(path)
+    return validate(overridden(_parse(path), overrides), path.name)
+
+
+def overridden(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return plain data, changed in place by `key=value` overrides such as detect.min_score=0.7.
+
+    Raises:
+        ProfileError: an override is no key=value, or names what cannot have a value.
+    """
     for override in overrides:
         _apply(data, override)
-    return validate(data, path.name)
+    return data
 
 
 def validate(data: Any, where: str) -> Profile:

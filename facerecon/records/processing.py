@@ -49,7 +49,11 @@ class StepRecord(Record):
 
 
 class RestoredRecord(Record):
-    """An enhanced picture of a best shot. `content` is its size without the label strip under it."""
+    """An enhanced picture of a best shot. `content` is its size without the label strip under it.
+
+    `invention_path`: map of the detail that the original is too coarse to hold. `uncertainty_path`, of a model that
+    tells how far it may be off: map of the error it expects, and `expected_error_levels` its mean over the face.
+    """
 
     id: str
     track: str
@@ -67,6 +71,8 @@ class RestoredRecord(Record):
     downscale_psnr_db: float | None
     beyond_rms_levels: float | None = None
     invention_path: str | None = None
+    expected_error_levels: float | None = None
+    uncertainty_path: str | None = None
     identity_drift: float | None = None
     warnings: tuple[str, ...] = ()
 

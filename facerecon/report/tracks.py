@@ -30,6 +30,7 @@ class Shot:
     picture: Picture
     restored: tuple[tuple[RestoredRecord, ComparisonFigure], ...]
     maps: tuple[Picture, ...] = ()
+    doubts: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +151,12 @@ def _shot(chip: ChipRecord, report: CaseReport, album: Album, clock: Clock) -> S
         for record, _ in figures
         if record.invention_path
     )
-    return Shot(chip, album.original(chip, original), figures, maps)
+    doubts = tuple(
+        album.map(record.uncertainty_path, f"Error that the model of {record.path} expects")
+        for record, _ in figures
+        if record.uncertainty_path
+    )
+    return Shot(chip, album.original(chip, original), figures, maps, doubts)
 
 
 def _gallery_pictures(report: CaseReport, album: Album) -> dict[str, Picture]:
@@ -265,8 +271,11 @@ def _maps(view: TrackView) -> Iterator[Block]:
     cards = [Card("Frames behind the fused picture", (view.picture.map,), ())] if view.picture else []
     for shot in view.shots:
         cards += [Card(f"Detail beyond the original, {shown(shot.chip.frame)}", (each,), ()) for each in shot.maps]
+        cards += [Card(f"Error that the model expects, {shown(shot.chip.frame)}", (each,), ()) for each in shot.doubts]
     if cards:
-        yield Cards(wording.MAPS_CAPTION, tuple(cards))
+        doubted = any(shot.doubts for shot in view.shots)
+        caption = f"{wording.MAPS_CAPTION} {wording.UNCERTAINTY_CAPTION}" if doubted else wording.MAPS_CAPTION
+        yield Cards(caption, tuple(cards))
 
 
 def _comparison(shot: Shot, record: RestoredRecord, figure: ComparisonFigure, clock: Clock) -> Comparison:
@@ -296,8 +305,13 @@ def _restored_caption(record: RestoredRecord, figure: ComparisonFigure) -> str:
         if record.downscale_psnr_db is None
         else f". Reduced again it agrees with what the model was given to {record.downscale_psnr_db:.1f} dB PSNR"
     )
+    doubt = (
+        ""
+        if record.expected_error_levels is None
+        else f". The model expects to be off by {record.expected_error_levels:.1f} grey levels on average"
+    )
     drift = "" if record.identity_drift is None else f". The face vector moved by {record.identity_drift:.2f}"
-    return f"{by}{precision}{consistent}{drift}. SHA-256 {short(figure.restored.sha256)}"
+    return f"{by}{precision}{consistent}{doubt}{drift}. SHA-256 {short(figure.restored.sha256)}"
 
 
 def _other_shots(view: TrackView, clock: Clock) -> Iterator[Block]:

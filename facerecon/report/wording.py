@@ -110,6 +110,11 @@ MAPS_CAPTION = (
     "the original is too coarse to hold: black for none, yellow for 24 grey levels or more; what lies there may "
     "be right or invented."
 )
+UNCERTAINTY_CAPTION = (
+    "Error that the model expects: by how much, on average, the model itself reckons to be off at each pixel, learned "
+    "from its training pictures; black for none and where the pixels are not the model's, yellow for 24 grey levels or "
+    "more. It is no measurement of this picture, and a dark place is no proof that the detail there is right."
+)
 QUALITY_CAPTION = (
     "Quality of the best shots, measured on original pixels. Bars: inter-eye distance to 40 px, "
     "sharpness to 0.30, fine detail to 0.10, brightness to 255, scores to 1."

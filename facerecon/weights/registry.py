@@ -28,11 +28,30 @@ class Precisions(_Part):
     cuda: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("fp32",)
 
 
+class Teacher(_Part):
+    """The recognizer that a student learned from, and when it is asked instead: by distance between the eyes, in px.
+
+    Up to `mixed_from_px` the student alone makes the vector, from `alone_from_px` the teacher alone; between them both
+    do, in proportion.
+    """
+
+    id: str
+    mixed_from_px: Annotated[float, Field(ge=0)]
+    alone_from_px: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Teacher:
+        if self.alone_from_px <= self.mixed_from_px:
+            raise ValueError("alone_from_px must be above mixed_from_px")
+        return self
+
+
 class Capabilities(_Part):
     """What a model can do. `input_px` is the side of a fixed square input; None when any size goes.
 
     `size_multiple`: the network takes sides that are multiples of it (others are padded and cut again). `metric`: how a
     recognizer's vectors compare. `similarity_threshold`: the operating point that its author published, as similarity.
+    `teacher`: of a recognizer that was taught by another one.
     """
 
     precisions: Precisions = Precisions()
@@ -41,6 +60,7 @@ class Capabilities(_Part):
     size_multiple: Annotated[int, Field(ge=1)] = 1
     metric: Metric | None = None
     similarity_threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    teacher: Teacher | None = None
 
 
 class Entry(_Part):

@@ -18,12 +18,31 @@ VALUES = st.fixed_dictionaries(
         "gain": st.floats(0.001, 16),
         "cold": st.integers(6500, 25000),
         "noise": st.floats(0, 100),
+        "interlace": st.floats(0, 20),
+        "rolling": st.floats(0, 1),
+        "sharpen": st.floats(0, 3),
+        "rescale": st.floats(1, 4),
         "jpeg": st.integers(1, 100),
+        "mjpeg": st.integers(2, 31),
         "crf": st.integers(0, 51),
         "frames": st.integers(1, 64),
         "seed": st.integers(0, 2**32 - 1),
     },
 )
+
+
+def test_the_text_and_digest_of_a_specification_never_change() -> None:
+    """Calibrations and committed figures refer to them; new keys are added beside."""
+    full = Degradation.parse(
+        "seed=7,frames=3,crf=35,jpeg=60,noise=4,poisson=1000,warm=3000,gain=0.1,angle=30,motion=4,defocus=1,linear=1,width=24"
+    )
+    assert full.text == (
+        "width=24,blur=0.4,linear=1,defocus=1,motion=4,angle=30,gain=0.1,warm=3000,poisson=1000,noise=4,jpeg=60,crf=35,"
+        "frames=3,seed=7"
+    )
+    assert full.digest == "39530f461d911b6780d5f6ac3730ffa02c0848cc28b60061be7f30288572ed2a"
+    new = Degradation.parse("mjpeg=9,rescale=2,sharpen=1,bands=3,rolling=0.5,interlace=2")
+    assert new.text == "interlace=2,rolling=0.5,bands=3,sharpen=1,rescale=2,mjpeg=9"
 
 
 @given(VALUES)
@@ -58,6 +77,12 @@ def test_the_canonical_text_says_everything_in_effect_once() -> None:
         ("noise", "'noise' is not key=value"),
         ("", "'' is not key=value"),
         ("angle=30", "angle needs motion"),
+        ("bands=3", "bands needs rolling"),
+        ("rolling=1.5", "rolling=1.5"),
+        ("interlace=-1", "interlace=-1"),
+        ("rescale=0.5", "rescale=0.5"),
+        ("sharpen=4", "sharpen=4"),
+        ("mjpeg=1", "mjpeg=1"),
         ("warm=3000,cold=9000", "exclude each other"),
     ],
 )

@@ -1,0 +1,118 @@
+"""One training example by its number: picture, degradation, inexact landmarks, aligned squares. No torch, no state.
+
+Example k of a run depends on the configuration and on k alone: not on workers, order, or where a run was resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from facerecon.degradation import Degradation, Degraded, Ranges, degrade, draw, face_width_px
+from facerecon.records import RGB, FaceView, Landmarks5
+from facerecon.training.configuration import Data
+from facerecon.training.corpus import Corpus, read_picture
+
+Cut = Callable[[FaceView], RGB]
+"""Cuts a face's aligned square out of its picture."""
+_ORDER_STREAM, _EXAMPLE_STREAM, _VALIDATION_STREAM = 1, 2, 3
+_LEAST_WIDTH_PX = 4.0
+# A hair below the face's own width, so that rounding never asks for more pixels than there are.
+_OWN_WIDTH = 0.999
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A degraded face and its sharp original as aligned squares, uint8 (side, side, 3); `row` is the corpus's.
+
+    `mirrored`: both squares are mirror images. `text` says how it was degraded.
+    """
+
+    given: RGB
+    sharp: RGB
+    row: int
+    mirrored: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes examples. `with_sharp` False: the sharp square is not needed, and is the degraded one."""
+
+    corpus: Corpus
+    data: Data
+    ranges: Ranges
+    cut: Cut
+    seed: int
+    with_sharp: bool = True
+
+    def row(self, number: int) -> int:
+        """Return which face example `number` shows: every pass over the corpus has an order of its own."""
+        passed, place = divmod(number, len(self.corpus.drawn))
+        return self.corpus.drawn[int(_order(self.seed, passed, len(self.corpus.drawn))[place])]
+
+    def example(self, number: int, row: int | None = None) -> Example:
+        """Return training example `number` (of face `row`, when the caller has looked it up)."""
+        rng = np.random.default_rng([self.seed, _EXAMPLE_STREAM, number])
+        return self._made(self.row(number) if row is None else row, rng, mirrored=bool(rng.integers(2)))
+
+    def validation_example(self, number: int, row: int) -> Example:
+        """Return the validation example of one face; the same in every run with this configuration."""
+        rng = np.random.default_rng([self.seed, _VALIDATION_STREAM, number])
+        return self._made(row, rng, mirrored=False)
+
+    def _made(self, row: int, rng: np.random.Generator, *, mirrored: bool) -> Example:
+        face = self.corpus.faces[row]
+        pixels, landmarks = read_picture(face), face.landmarks
+        if landmarks is None:
+            raise AssertionError("a corpus holds found faces only")
+        wanted = _within(draw(self.ranges, rng), pixels, landmarks)
+        made = degrade(pixels, wanted, landmarks)
+        found = inexact(made.carried(landmarks), self.data, rng)
+        given = self.cut(FaceView(made.pixels, found))
+        # The sharp square is cut by the same inexact points: where a face lies in its square is not to be restored.
+        sharp = self.cut(FaceView(pixels, _carried_back(found, made))) if self.with_sharp else given
+        if mirrored:
+            given, sharp = np.fliplr(given), np.fliplr(sharp)
+        return Example(given, sharp, row, mirrored, wanted.text)
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, passed: int, count: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng([seed, _ORDER_STREAM, passed]).permutation(count)
+
+
+def _within(wanted: Degradation, pixels: RGB, landmarks: Landmarks5) -> Degradation:
+    """Ask for no more pixels than the sharp face has."""
+    if wanted.width is None:
+        return wanted
+    own = max(_LEAST_WIDTH_PX, face_width_px(pixels, landmarks) * _OWN_WIDTH)
+    return wanted if wanted.width <= own else wanted.model_copy(update={"width": own})
+
+
+def _carried_back(landmarks: Landmarks5, made: Degraded) -> Landmarks5:
+    """Return where landmarks of the degraded picture are in the sharp one."""
+    matrix = made.to_degraded
+    points = np.linalg.solve(matrix[:, :2], (np.asarray(landmarks) - matrix[:, 2]).T).T
+    a, b, c, d, e = ((float(x), float(y)) for x, y in points)
+    return (a, b, c, d, e)
+
+
+def inexact(landmarks: Landmarks5, data: Data, rng: np.random.Generator) -> Landmarks5:
+    """Return the points as a detector might find them: all moved alike, and each by itself, by normal deviates."""
+    points = np.asarray(landmarks, np.float64)
+    sigma = float(np.hypot(data.landmark_sigma_px, data.landmark_sigma_eyes * np.linalg.norm(points[0] - points[1])))
+    moved = points + sigma * (rng.normal(size=(1, 2)) + rng.normal(size=(5, 2)))
+    a, b, c, d, e = ((float(x), float(y)) for x, y in moved)
+    return (a, b, c, d, e)
+
+
+def spread_rows(rows: Sequence[int], count: int) -> list[int]:
+    """Return at most `count` rows, evenly spread."""
+    if count >= len(rows):
+        return list(rows)
+    return [rows[index * len(rows) // count] for index in range(count)]

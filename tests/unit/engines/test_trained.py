@@ -1,0 +1,297 @@
+"""Our own networks as restorers, with seeded random weights: loading, alignment, masks, precision, uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from facerecon.engines import catalogue, chips, pasting
+from facerecon.engines.enlarging import lanczos
+from facerecon.engines.restored import GREATEST_SCALE, LEAST_SCALE
+from facerecon.engines.restoring import FaceRestorer
+from facerecon.engines.squares import Square, to_full
+from facerecon.engines.trained import ARCHITECTURES, AUTOENCODER, UNET, restoring_network
+from facerecon.errors import IntegrityError, ResourceError, UsageError
+from facerecon.hashing import sha256_file
+from facerecon.records import RGB, FaceView, shift_landmarks
+from facerecon.stages import Restoration, RestorationFailure
+from facerecon.weights import Entry, Precision
+from tests.unit.engines.conftest import ASTRONAUT, levels_apart, psnr, registry_of
+
+WIDTHS = {UNET: (8, 16, 24), AUTOENCODER: (6, 10)}
+SIDE = {UNET: 128, AUTOENCODER: 64}
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where trained files lie: the folder that ships with the tool."""
+    monkeypatch.setattr("facerecon.weights.files.data_folder", lambda name: tmp_path)
+    return tmp_path
+
+
+def trained(shelf: Path, architecture: str, **capabilities: Any) -> Entry:
+    """Write a random network as a trained file; return its registry entry."""
+    torch.manual_seed(0)
+    network = restoring_network(architecture, WIDTHS[architecture], 2)
+    path = shelf / f"{architecture}.safetensors"
+    safetensors.torch.save_file(network.state_dict(), path)
+    declared = {"precisions": {"cpu": ["fp32", "bf16"]}, "scale": 4, "input_px": SIDE[architecture]}
+    return Entry.model_validate(
+        {
+            "id": f"test-{architecture}",
+            "role": "face-restoration",
+            "architecture": architecture,
+            "provider": "trained",
+            "file": path.name,
+            "sha256": sha256_file(path),
+            "licence": "MIT",
+            "training_data": "none: random weights",
+            "reference": "tests",
+            "capabilities": declared | capabilities,
+        }
+    )
+
+
+def opened(item: Entry, **arguments: Any) -> FaceRestorer:
+    found = catalogue.open_restorer(item.id, device="cpu", registry=registry_of(item), **arguments)
+    assert isinstance(found, FaceRestorer)
+    return found
+
+
+def one(restorer: FaceRestorer, face: FaceView) -> Restoration:
+    (found,) = restorer.restore([face])
+    assert isinstance(found, Restoration), found
+    return found
+
+
+@pytest.fixture
+def crop(portrait: RGB) -> FaceView:
+    """The astronaut's face, about 24 px wide."""
+    small = np.ascontiguousarray(portrait[40:200, 150:300])
+    reduced = chips.resample(small, np.array([[0.25, 0, -0.375], [0, 0.25, -0.375]]), 37, 40)
+    return FaceView(reduced, shift_landmarks(ASTRONAUT, -150, -40, 0.25))
+
+
+def mask_of(face: FaceView, scale: int) -> np.ndarray:
+    height, width = (side * scale for side in face.pixels.shape[:2])
+    return pasting.elliptic_mask(pasting.inverted(to_full(face), scale), width, height)
+
+
+class Told:
+    """Stands in for a network, or for what it tells of its uncertainty: by precision, one value in 0..1 everywhere."""
+
+    def __init__(self, channels: int, values: Mapping[Precision, float]) -> None:
+        self.channels, self.values, self.asked = channels, values, list[tuple[tuple[int, ...], Precision]]()
+
+    def __call__(self, tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+        self.asked.append((tuple(tiles.shape), precision))
+        return torch.full((len(tiles), self.channels, *tiles.shape[2:]), self.values[precision])
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_trained_file_runs_as_it_was_trained(architecture: str, shelf: Path, crop: FaceView) -> None:
+    """Widths and depth come from the file; the stamp says that it is ours."""
+    item = trained(shelf, architecture)
+    restorer = opened(item, mask="ellipse", precision="fp32")
+    assert (restorer.stamp.id, restorer.stamp.provider, restorer.stamp.source) == (item.id, "trained", item.file)
+    assert restorer.stamp.weights_sha256 == item.sha256
+    first, second = one(restorer, crop), one(restorer, crop)
+    assert first.pixels.shape == (160, 148, 3)
+    assert (first.mask, first.precision, restorer.scale) == ("elliptic feather", "fp32", 4)
+    assert np.array_equal(first.pixels, second.pixels)
+    assert first.uncertainty is not None
+    assert second.uncertainty is not None
+    assert np.array_equal(first.uncertainty, second.uncertainty)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_pasted_face_is_what_the_network_makes_of_the_square(
+    architecture: str, shelf: Path, crop: FaceView
+) -> None:
+    item = trained(shelf, architecture)
+    network = restoring_network(architecture, WIDTHS[architecture], 2)
+    network.load_state_dict(safetensors.torch.load_file(shelf / item.file))
+    square = Square(SIDE[architecture])
+    given = torch.from_numpy(square.cut(crop)).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        picture, log_scale = network(given)
+    drawn = picture[0].clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy().astype(np.uint8)
+    matrix, mask = square.onto(pasting.inverted(to_full(crop), 4)), mask_of(crop, 4)
+    found = one(opened(item, mask="ellipse", precision="fp32"), crop)
+    expected = pasting.paste(lanczos(crop.pixels, 4), drawn, matrix, mask)
+    assert levels_apart(found.pixels, expected) <= 1
+    doubt = pasting.paste_levels(log_scale[0, 0].exp().mul(255).numpy(), matrix, mask)
+    assert found.uncertainty is not None
+    assert np.abs(found.uncertainty - doubt).max() < 0.05
+
+
+def test_wrong_tensors_are_an_integrity_error(shelf: Path) -> None:
+    item = trained(shelf, UNET)
+    with pytest.raises(IntegrityError, match="does not fit"):
+        opened(item.model_copy(update={"architecture": AUTOENCODER}))
+    safetensors.torch.save_file({"weight": torch.zeros(1)}, shelf / item.file)
+    with pytest.raises(IntegrityError, match="not the pinned"):
+        opened(item)
+    with pytest.raises(IntegrityError, match="no encoder"):
+        opened(item.model_copy(update={"sha256": sha256_file(shelf / item.file)}))
+
+
+@pytest.mark.parametrize("side_px", [None, 100])
+def test_a_side_that_does_not_fit_the_network_is_refused(shelf: Path, side_px: int | None) -> None:
+    with pytest.raises(ResourceError, match="input_px"):
+        opened(trained(shelf, UNET, input_px=side_px))
+
+
+def test_missing_weights_and_wrong_arguments(shelf: Path) -> None:
+    item = trained(shelf, UNET)
+    for arguments, complaint in (
+        ({"blend": 1.1}, "blend"),
+        ({"precision": "fp16"}, "fp16"),
+        ({"denoise": 0.5}, "no d"),
+    ):
+        with pytest.raises(UsageError, match=complaint):
+            opened(item, **arguments)
+    (shelf / item.file).unlink()
+    with pytest.raises(ResourceError, match="not here"):
+        opened(item)
+
+
+def test_it_enlarges_no_whole_frames(shelf: Path) -> None:
+    item = trained(shelf, UNET)
+    with pytest.raises(UsageError, match="aligned faces"):
+        catalogue.open_upscaler(item.id, device="cpu", registry=registry_of(item))
+
+
+# --- pasting ----------------------------------------------------------------------------------------------------------
+
+
+def test_outside_the_mask_nothing_changes_and_nothing_is_uncertain(shelf: Path, crop: FaceView) -> None:
+    """R16."""
+    restorer = opened(trained(shelf, UNET), mask="ellipse")
+    found, mask = one(restorer, crop), mask_of(crop, 4)
+    enlarged = lanczos(crop.pixels, 4)
+    assert 0.2 < (mask == 0).mean() < 0.8
+    assert np.array_equal(found.pixels[mask == 0], enlarged[mask == 0])
+    assert not np.array_equal(found.pixels[mask == 1], enlarged[mask == 1])
+    assert found.uncertainty is not None
+    assert (found.uncertainty.dtype, found.uncertainty.shape) == (np.float32, mask.shape)
+    assert (found.uncertainty[mask == 0] == 0).all()
+    inside = found.uncertainty[mask == 1]
+    assert LEAST_SCALE * 254 < inside.min() <= inside.max() < GREATEST_SCALE * 256
+
+
+def test_a_new_network_leaves_the_face_where_it_is(shelf: Path, crop: FaceView) -> None:
+    """It changes little, so that what comes back must lie on the enlarged crop: half a pixel off would show."""
+    for architecture in ARCHITECTURES:
+        found = one(opened(trained(shelf, architecture), mask="ellipse"), crop)
+        assert psnr(found.pixels, lanczos(crop.pixels, 4)) > 28, architecture
+
+
+def test_blend_mixes_the_face_and_its_uncertainty(shelf: Path, crop: FaceView) -> None:
+    item = trained(shelf, UNET)
+    whole, half, none = (one(opened(item, mask="ellipse", blend=blend), crop) for blend in (1.0, 0.5, 0.0))
+    enlarged = lanczos(crop.pixels, 4)
+    assert np.array_equal(none.pixels, enlarged)
+    assert np.abs(half.pixels - (whole.pixels.astype(float) + enlarged) / 2).max() <= 1
+    assert whole.uncertainty is not None
+    assert half.uncertainty is not None
+    assert none.uncertainty is not None
+    assert np.allclose(half.uncertainty, whole.uncertainty / 2)
+    assert (none.uncertainty == 0).all()
+
+
+def test_a_frame_gets_the_same_face_and_keeps_the_rest(shelf: Path, crop: FaceView) -> None:
+    restorer = opened(trained(shelf, UNET), mask="ellipse")
+    canvas = lanczos(crop.pixels, 4)
+    result, (outcome,) = restorer.restore_onto(canvas, [crop], 4)
+    assert np.array_equal(result, one(restorer, crop).pixels)
+    assert isinstance(outcome, Restoration)
+    assert outcome.uncertainty is None
+
+
+def test_a_parser_sees_the_face_at_its_own_size(shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Parser:
+        stamp = None
+
+        def ramps(self, squares: list[RGB]) -> list[np.ndarray | None]:
+            assert [square.shape for square in squares] == [(512, 512, 3)]
+            ramp = np.zeros((512, 512), np.float32)
+            ramp[200:300, 200:300] = 1
+            return [ramp]
+
+    restorer = opened(trained(shelf, UNET), mask="ellipse")
+    parser = Parser()
+    parser.stamp = restorer.stamp.model_copy(update={"id": "parsenet"})  # type: ignore[assignment]
+    monkeypatch.setattr(restorer, "_parser", parser)
+    found = one(restorer, crop)
+    changed = (found.pixels != lanczos(crop.pixels, 4)).any(axis=2)
+    assert found.mask == "parsenet"
+    x, y = changed.nonzero()[1].mean(), changed.nonzero()[0].mean()
+    expected = pasting.inverted(to_full(crop), 4) @ (249.5, 249.5, 1)
+    assert math.dist((x, y), expected) < 2
+
+
+# --- several faces, precision, and what fails -------------------------------------------------------------------------
+
+
+def test_faces_alone_and_together(shelf: Path, crop: FaceView) -> None:
+    """R13, and a face that cannot be aligned fails alone."""
+    restorer = opened(trained(shelf, UNET), mask="ellipse", batch=2)
+    other = FaceView(np.ascontiguousarray(crop.pixels[:, 3:]), shift_landmarks(crop.landmarks, -3, 0))
+    pointlike = FaceView(crop.pixels, ((5.0, 5.0),) * 5)
+    first, failed, second = restorer.restore([crop, pointlike, other])
+    assert isinstance(first, Restoration)
+    assert isinstance(second, Restoration)
+    assert isinstance(failed, RestorationFailure)
+    assert levels_apart(first.pixels, one(restorer, crop).pixels) <= 1
+    assert levels_apart(second.pixels, one(restorer, other).pixels) <= 1
+    assert restorer.restore([]) == []
+
+
+def test_half_precision_holds(shelf: Path, crop: FaceView) -> None:
+    item = trained(shelf, UNET)
+    full, half = (one(opened(item, mask="ellipse", precision=precision), crop) for precision in ("fp32", "bf16"))
+    assert half.precision == "bf16"
+    assert psnr(full.pixels, half.pixels) > 50
+
+
+def test_what_is_repeated_in_fp32_is_doubted_in_fp32(
+    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restorer = opened(trained(shelf, UNET), mask="ellipse", precision="bf16")
+    doubt = Told(1, {"fp32": 0.02})
+    monkeypatch.setattr(restorer, "_network", Told(3, {"fp32": 1.0, "bf16": math.nan}))
+    monkeypatch.setattr(restorer, "_doubt", doubt)
+    found = one(restorer, crop)
+    assert found.precision == "fp32"
+    assert doubt.asked == [((1, 3, 128, 128), "fp32")]
+    assert found.uncertainty is not None
+    assert np.allclose(found.uncertainty[mask_of(crop, 4) == 1], 0.02 * 255)
+
+
+@pytest.mark.parametrize(("told", "words"), [("_network", "not finite"), ("_doubt", "uncertainty was not finite")])
+def test_useless_output_is_a_failure_never_the_input(
+    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch, told: str, words: str
+) -> None:
+    """R20."""
+    restorer = opened(trained(shelf, UNET), mask="ellipse", precision="fp32")
+    monkeypatch.setattr(restorer, told, Told(3, {"fp32": math.nan}))
+    (found,) = restorer.restore([crop])
+    assert isinstance(found, RestorationFailure)
+    assert words in found.reason
+
+
+def test_a_model_that_tells_no_uncertainty_has_none(shelf: Path, crop: FaceView) -> None:
+    item = trained(shelf, UNET)
+    plain = FaceRestorer(opened(item).stamp, Told(3, {"fp32": 0.5}), precision="fp32")
+    assert one(plain, crop).uncertainty is None
