@@ -23,6 +23,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from enhancement_tables import BICUBIC, NOTHING, Condition, Row, overview, paired, table
+
 from facerecon.commands.evaluate import enhance_view
 from facerecon.commands.workbench import Workbench
 from facerecon.console import Console
@@ -30,7 +32,7 @@ from facerecon.degradation import Degradation, degrade_track
 from facerecon.engines.catalogue import open_detector, open_recognizer
 from facerecon.engines.niqe import niqe
 from facerecon.errors import FacereconError, RestorationError
-from facerecon.evaluation.enhancement import METRICS, Evaluation, Judge, Method, at_size_of, evaluate, unprocessed
+from facerecon.evaluation.enhancement import Evaluation, Judge, Method, at_size_of, evaluate, unprocessed
 from facerecon.evaluation.samples import Pair, Sample, degraded, pristine, references, spread
 from facerecon.faces.quality import pose_degrees
 from facerecon.fidelity import psnr_db
@@ -41,21 +43,10 @@ from facerecon.records import RGB, FaceView, Landmarks5, Skipped
 
 ROOT = Path(__file__).resolve().parent.parent
 SENSOR = "noise=2,jpeg=80"
-NOTHING, BICUBIC, RESULT = "doing nothing", "bicubic", "result"
 FUSED, BEST = "8 frames fused", "best of 8 frames (chosen by its PSNR)"
 HALF_PROFILE_DEG, PROFILE_DEG = 20.0, 35.0
 LANDMARK_SIGMA_PX = 0.4
 """Landmarks of a track's frames are moved by this much, as a detector's are; frame 0's too."""
-IDENTITY_TOLERANCE = 0.002
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A degradation, and which poses it is about (absolute yaw in degrees)."""
-
-    name: str
-    text: str
-    yaw: tuple[float, float] = (0.0, 90.0)
 
 
 def conditions(width: float) -> list[Condition]:
@@ -150,16 +141,6 @@ def _cell(picture: RGB, name: str, side_px: int) -> RGB:
     return with_label(sized, name.split(" (")[0])
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One line of a condition's table."""
-
-    name: str
-    evaluation: Evaluation | None
-    method: str = RESULT
-    note: str = ""
-
-
 def measure(
     condition: Condition, faces: Faces, judge: Judge, benches: dict[str, Workbench | str], options: argparse.Namespace
 ) -> tuple[list[Row], Sheet]:
@@ -222,7 +203,7 @@ def measure_fusion(
     rows = [
         Row("one frame, bicubic", found, BICUBIC, _omissions(found)),
         Row(BEST, found, BEST),
-        Row(FUSED, found, FUSED, f"over the best frame: {_paired(found, FUSED, BEST)}"),
+        Row(FUSED, found, FUSED, f"over the best frame: {paired(found, FUSED, BEST)}"),
     ]
     return condition, rows, sheet
 
@@ -262,79 +243,6 @@ def _omissions(evaluation: Evaluation) -> str:
     for item in evaluation.omitted:
         reasons[f"{item.outcome} {item.reason}"] = reasons.get(f"{item.outcome} {item.reason}", 0) + 1
     return ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
-
-
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def table(condition: Condition, rows: Sequence[Row]) -> str:
-    """Return a condition's section in Markdown."""
-    lines = [
-        f"### {condition.name}",
-        "",
-        f"`{Degradation.parse(condition.text).text}`",
-        "",
-        "| | pictures | PSNR dB | SSIM | identity | NIQE | PSNR gain | SSIM gain | identity gain | |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
-    ]
-    return "\n".join([*lines, *(_line(row) for row in rows), ""])
-
-
-def _line(row: Row) -> str:
-    if row.evaluation is None or not row.evaluation.images:
-        return f"| {row.name} | 0 | | | | | | | | {row.note} |"
-    means = row.evaluation.means(row.method)
-    figures = " | ".join(_figure(means[metric], metric) for metric in METRICS)
-    gains = " | | " if row.method in (BICUBIC, NOTHING) else _gains(row)
-    return f"| {row.name} | {row.evaluation.images} | {figures} | {gains} | {row.note} |"
-
-
-def _gains(row: Row) -> str:
-    assert row.evaluation is not None
-    gains = row.evaluation.gains(row.method, BICUBIC, 0)
-    return " | ".join(_gain(gains[metric], metric) for metric in METRICS[:3])
-
-
-def _paired(evaluation: Evaluation, method: str, over: str) -> str:
-    gains = evaluation.gains(method, over, 0)
-    units = {"psnr": " dB PSNR", "ssim": " SSIM", "identity": " identity"}
-    return ", ".join(f"{_gain(gains[metric], metric)}{unit}" for metric, unit in units.items())
-
-
-def _gain(gain: dict[str, Any], metric: str) -> str:
-    text = _figure(gain["mean"], metric, "+")
-    if gain["interval"] is None:
-        return text
-    low, high = (_figure(end, metric, "+") for end in gain["interval"])
-    return f"{text} ({low} to {high})"
-
-
-def _figure(value: float | None, metric: str, sign: str = "") -> str:
-    return "none" if value is None else f"{value:{sign}.{2 if metric in ('psnr', 'niqe') else 3}f}"
-
-
-def verdict(row: Row) -> str:
-    """Return whether a profile does better than bicubic: PSNR or SSIM higher, and identity not lower."""
-    if row.evaluation is None or not row.evaluation.images:
-        return "not run"
-    gains = {metric: gain["mean"] for metric, gain in row.evaluation.gains(row.method, BICUBIC, 0).items()}
-    sharper = gains["psnr"] > 0 or gains["ssim"] > 0
-    kept = gains["identity"] >= -IDENTITY_TOLERANCE
-    return "**yes**" if sharper and kept else "picture only" if sharper else "identity only" if kept else "no"
-
-
-def overview(results: Sequence[tuple[Condition, Sequence[Row]]], names: Sequence[str]) -> str:
-    """Return one table of verdicts."""
-    lines = [
-        f"Better than bicubic: PSNR or SSIM higher and identity not lower (by more than {IDENTITY_TOLERANCE}).",
-        "",
-        f"| condition | {' | '.join(names)} |",
-        f"|---|{'---|' * len(names)}",
-    ]
-    for condition, rows in results:
-        found = {row.name: verdict(row) for row in rows}
-        lines.append(f"| {condition.name} | {' | '.join(found.get(name, '') for name in names)} |")
-    return "\n".join([*lines, ""])
 
 
 # --- command ----------------------------------------------------------------------------------------------------------

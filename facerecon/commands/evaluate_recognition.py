@@ -14,11 +14,12 @@ from facerecon.commands.recognition_views import view
 from facerecon.commands.workbench import Workbench
 from facerecon.console import Console
 from facerecon.errors import BatchError, UsageError
+from facerecon.stages import known_operating_point
 
 if TYPE_CHECKING:
     from facerecon.evaluation.comparison import Comparison
     from facerecon.evaluation.recognition import Study
-    from facerecon.evaluation.templates import Template
+    from facerecon.evaluation.templates import Gate
     from facerecon.likelihood import Calibration
 
 _STAGE = "study"
@@ -134,10 +135,7 @@ def recognition(
         plots,
         landmarks == "carried",
     )
-    if plots is not None and calibrate is None:
-        raise UsageError("--plots draws the bins of a calibration; give --calibrate too")
-    if calibrate is not None and calibrate.exists():
-        raise UsageError(f"{calibrate} exists already; choose another --calibrate")
+    _require_sensible(request)
     found, comparison, document = _studied(bench, request)
     if calibrate is not None:
         document["calibration"] = _calibrate(bench, request, found, comparison)
@@ -145,6 +143,34 @@ def recognition(
         console.result(document)
     console.show(view(document))
     _judge(found)
+
+
+def _require_sensible(request: Request) -> None:
+    """Refuse a calibration that could not be made or would not be true, before any picture is read.
+
+    Raises:
+        UsageError: and why.
+    """
+    from facerecon.evaluation.calibrating import require_calibratable
+
+    if request.calibrate is None:
+        about = {
+            "--plots": request.plots,
+            "--edges": request.edges_px,
+            "--name": request.name,
+            "--about": request.about,
+        }
+        for option, value in about.items():
+            if value is not None:
+                raise UsageError(f"{option} is about a calibration; give --calibrate too")
+        return
+    if request.calibrate.exists():
+        raise UsageError(f"{request.calibrate} exists already; choose another --calibrate")
+    require_calibratable(request.variant)
+    if request.carried:
+        raise UsageError("--landmarks carried is for measuring only: footage has no known landmarks; leave it out")
+    if request.variant == "fused" and request.frames < 2:
+        raise UsageError("a calibration of variant fused is for tracks of two frames or more; give --frames 2 or more")
 
 
 def _edges(text: str | None) -> tuple[float, ...] | None:
@@ -205,7 +231,7 @@ def _studied(bench: Workbench, request: Request) -> tuple[Study, Comparison, dic
         "treatment": bench.recognizer.treatment,
         "detector": bench.detector.stamp.id,
         "seed": request.seed,
-        **measuring.summary(comparison, found, threshold_of(bench), request.seed),
+        **measuring.summary(comparison, found, _threshold(bench), request.seed),
     }
     groups = measuring.differentials(comparison, request.seed)
     if groups:
@@ -232,15 +258,12 @@ def detect_of(bench: Workbench) -> Any:
     return lambda pictures: detect_faces(detector, pictures, settings)
 
 
-def gate_of(bench: Workbench) -> Any:
-    """Return the profile's quality gate for gallery templates."""
-    limit = bench.profile.recognize.gallery_min_inter_eye_px
+def gate_of(bench: Workbench) -> Gate:
+    """Return the quality gate that pictures pass when a gallery is enrolled."""
+    from facerecon.gallery import refusal
 
-    def gate(template: Template) -> str:
-        size = template.measured["inter_eye_px"]
-        return f"{size:.0f} px between the eyes, {limit:g} needed" if size < limit else ""
-
-    return gate
+    settings = bench.profile.recognize
+    return lambda face, quality: refusal(face, quality, settings)
 
 
 def measure_of(bench: Workbench) -> Any:
@@ -256,10 +279,8 @@ def measure_of(bench: Workbench) -> Any:
     return measure
 
 
-def threshold_of(bench: Workbench) -> float | None:
-    """Return the operating point that rates are told for; None where neither profile nor model has one."""
-    asked = bench.profile.recognize.threshold
-    return bench.recognizer.threshold if asked is None else asked
+def _threshold(bench: Workbench) -> float | None:
+    return known_operating_point(bench.recognizer, bench.profile.recognize.threshold)
 
 
 # --- calibrations -----------------------------------------------------------------------------------------------------
@@ -343,7 +364,8 @@ def _judge(found: Study) -> None:
     Raises:
         BatchError: how many, and the first.
     """
-    broken = [item for item in (*found.not_enrolled, *found.not_acquired) if item.outcome == "failed"]
-    subjects = sorted({item.subject for item in broken})
-    if subjects:
-        raise BatchError(f"evaluation: {len(subjects)} picture(s) failed, the first {subjects[0]}: {broken[0].detail}")
+    failed = (item for item in (*found.not_enrolled, *found.not_acquired) if item.outcome == "failed")
+    broken = {item.subject: item.detail for item in failed}
+    if broken:
+        first = min(broken)
+        raise BatchError(f"evaluation: {len(broken)} picture(s) failed, the first {first}: {broken[first]}")

@@ -17,6 +17,10 @@ _ROWS = (
     ("auc", "area under the ROC", 4),
     ("cllr_min", "Cllr, after the best calibration (bits)", 3),
 )
+_TWINS = (
+    "Every person has one picture only, so same-source pairs are a picture and its own degraded twin: figures of them "
+    "are too good. Figures of different persons hold."
+)
 
 
 def view(document: Mapping[str, Any]) -> RenderableType:
@@ -40,15 +44,24 @@ def view(document: Mapping[str, Any]) -> RenderableType:
     table.add_row("Cllr, calibrated on other persons (bits)", _number(document["cllr"], 3), "")
     _threshold_rows(table, document.get("at_threshold"))
     parts: list[RenderableType] = [head, Padding(table, (0, 0, 0, 2))]
-    for key, words in (("to_enrol", "failures to enrol"), ("to_acquire", "failures to acquire")):
-        failed = failures[key]
-        why = ", ".join(f"{reason} {count}" for reason, count in failed["reasons"].items())
-        parts.append(Text(f"  {words}: {failed['count']} of {failed['requested']}{f' ({why})' if why else ''}", "dim"))
+    if document["twins"]:
+        parts.append(Text(f"  {_TWINS}", style="yellow"))
+    parts += [
+        _failures(failures["to_enrol"], "failures to enrol"),
+        _failures(failures["to_acquire"], "failures to acquire"),
+    ]
+    if failures["to_acquire_frames"]["requested"] > failures["to_acquire"]["requested"]:
+        parts.append(_failures(failures["to_acquire_frames"], "frames of them without a face"))
     if "groups" in document:
         parts.append(_group_table(document["groups"]))
     if "calibration" in document:
         parts += _calibration_view(document["calibration"])
     return Group(*parts)
+
+
+def _failures(failed: Mapping[str, Any], words: str) -> RenderableType:
+    why = ", ".join(f"{reason} {count}" for reason, count in failed["reasons"].items())
+    return Text(f"  {words}: {failed['count']} of {failed['requested']}{f' ({why})' if why else ''}", "dim")
 
 
 def _threshold_rows(table: Table, rates: Mapping[str, Any] | None) -> None:
@@ -82,6 +95,8 @@ def _shift(value: float | None, ends: Sequence[float] | None) -> str:
 
 
 def _calibration_view(made: Mapping[str, Any]) -> list[RenderableType]:
+    from facerecon.report.strength import ratio
+
     table = Table("bin", "pairs", "persons", "Cllr", "Cllr min", "Cllr other persons", "LR from", "to", box=None)
     table.header_style = "dim"
     for part in made["bins"]:
@@ -92,8 +107,8 @@ def _calibration_view(made: Mapping[str, Any]) -> list[RenderableType]:
             _number(part["cllr"], 3),
             _number(part["cllr_min"], 3),
             _number(part["cllr_validation"], 3),
-            f"{part['lr_from']:.2g}",
-            f"{part['lr_to']:.3g}",
+            ratio(part["lr_from"]),
+            ratio(part["lr_to"]),
         )
     return [
         Text.assemble(("Calibration: ", "bold"), f"{made['file']}  ({made['name']}, {made['sha256'][:12]})"),

@@ -64,6 +64,7 @@ def search(
     bench = Workbench(console, profile, tuple(set_ or ()), device)
     _require_new(sheet)
     track = _track_of(probe)
+    _require_sensible(track is not None, largest=largest, face=face, calibration=calibration)
     photo = None if track else _photo(bench, Path(probe), largest=largest, face=face)
     searched = [*cases, track[0]] if track and not _among(track[0], cases) else cases
     archive = searching.read_archive(searched, bench.recognizer, bench.profile.recognize, console)
@@ -177,18 +178,34 @@ def _photo(bench: Workbench, path: Path, *, largest: bool, face: int | None) -> 
     return bench.recognizer.embed([examined.view])[0], examined.crop.pixels, given
 
 
+def _require_sensible(of_track: bool, *, largest: bool, face: int | None, calibration: Sequence[Path] | None) -> None:
+    """Refuse options that would be ignored.
+
+    Raises:
+        UsageError: and why.
+    """
+    if largest and face is not None:
+        raise UsageError("--largest and --face both say which face is meant; give one of them")
+    if of_track and (largest or face is not None):
+        raise UsageError("--largest and --face are about a photo, and a track is searched for; leave them out")
+    if of_track and calibration:
+        raise UsageError("--calibration compares footage with a photo, and a track is searched for; leave it out")
+
+
 def _among(case: Path, cases: Sequence[Path]) -> bool:
     return any(case.resolve() == each.resolve() for each in cases)
 
 
 def _require_new(sheet: Path | None) -> None:
-    """Refuse to overwrite a file, before any work is done.
+    """Refuse to overwrite a file, or to write where there is no folder, before any work is done.
 
     Raises:
-        UsageError: it exists.
+        UsageError: so it is.
     """
     if sheet is not None and sheet.exists():
         raise UsageError(f"{sheet} exists already; choose another --sheet")
+    if sheet is not None and not sheet.parent.is_dir():
+        raise UsageError(f"{sheet.parent} is not a folder; choose another --sheet")
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
@@ -204,6 +221,7 @@ def _search_document(probe: str, archive: Archive, hits: Sequence[Hit]) -> dict[
                 **_track(hit.entry),
                 "similarity": hit.similarity,
                 "likelihood_ratio": hit.strength.likelihood_ratio if hit.strength else None,
+                "limited": hit.strength.limited if hit.strength else None,
                 "support": hit.strength.support if hit.strength else None,
                 "calibration": hit.strength.calibration if hit.strength else hit.no_strength,
             }
@@ -257,6 +275,8 @@ def _omissions(archive: Archive) -> dict[str, Any]:
 
 
 def _search_view(document: Mapping[str, Any]) -> RenderableType:
+    from facerecon.report.strength import ratio
+
     head = _head(document, "Searched")
     if not document["hits"]:
         return Group(head, Text("No track could be compared. This does not exclude anyone."))
@@ -264,10 +284,11 @@ def _search_view(document: Mapping[str, Any]) -> RenderableType:
     table = Table("rank", "case", "track", "from", "to", "similarity", "likelihood ratio", box=None, pad_edge=False)
     table.header_style = "dim"
     for hit in document["hits"]:
-        ratio = "not calibrated" if hit["likelihood_ratio"] is None else f"{hit['likelihood_ratio']:g}"
-        table.add_row(str(hit["rank"]), *_cells(hit, names), f"{hit['similarity']:.2f}", ratio)
+        given = hit["likelihood_ratio"]
+        words = "none" if given is None else ratio(given) + (" (limit)" if hit["limited"] else "")
+        table.add_row(str(hit["rank"]), *_cells(hit, names), f"{hit['similarity']:.2f}", words)
     reasons = dict.fromkeys(hit["calibration"] for hit in document["hits"] if hit["likelihood_ratio"] is None)
-    why = [Text(f"  {reason}", style="dim") for reason in reasons]
+    why = [Text(f"  no likelihood ratio: {reason}", style="dim") for reason in reasons]
     return Group(head, Padding(table, (0, 0, 0, 2)), *why, Text(NOTE, style="italic"), *_skips(document))
 
 
@@ -357,12 +378,13 @@ def _write_sheet(path: Path, strips: Sequence[Any]) -> None:
     Raises:
         ResourceError: it cannot be written.
     """
+    from facerecon.durable import write_whole
     from facerecon.errors import ResourceError
     from facerecon.pictures import encode_png
     from facerecon.pipeline.sheets import contact_sheet
 
+    png = encode_png(contact_sheet(strips), {"Title": "contact sheet of original shots"})
     try:
-        with path.open("xb") as stream:
-            stream.write(encode_png(contact_sheet(strips), {"Title": "contact sheet of original shots"}))
+        write_whole(path, png, 0o644)
     except OSError as error:
         raise ResourceError(f"{path} cannot be written: {error.strerror}") from error

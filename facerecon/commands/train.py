@@ -17,7 +17,17 @@ from facerecon.commands import options
 from facerecon.console import Console
 
 _ROWS = 12
-_TITLES = {"learning_rate": "rate", "examples_per_s": "examples/s", "psnr_gain_db": "PSNR gain dB"}
+_TITLES = {
+    "learning_rate": "rate",
+    "examples_per_s": "examples/s",
+    "psnr_db": "PSNR dB",
+    "psnr_gain_db": "PSNR gain dB",
+    "ssim": "SSIM",
+    "ssim_gain": "SSIM gain",
+    "eer": "EER",
+    "teacher_eer": "teacher's EER",
+    "told": "told error / error",
+}
 
 
 def register(app: typer.Typer) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 _REASONS = 5
+_FIGURES = re.compile(r"\d+(\.\d+)?")
 
 
 def extraction(document: Mapping[str, Any]) -> RenderableType:
@@ -66,8 +69,6 @@ def _rendered(each: Mapping[str, Any]) -> Text:
 
 def candidates(document: Mapping[str, Any]) -> RenderableType:
     """Show the candidate lists, primary variants first, and below them why some have no likelihood ratio."""
-    from facerecon.report.strength import ratio, support_words
-
     listed = document["candidates"]
     if not listed and "stage: no gallery was given" in document["skipped"]:
         return Text("No gallery was given; nothing was compared.")
@@ -76,35 +77,11 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
             Text("No comparison was made, or no track could be compared. This does not exclude anyone."),
             *_skips(document),
         )
-    table = Table(
-        "track",
-        "variant",
-        "rank",
-        "candidate",
-        "similarity",
-        "LR",
-        "support",
-        box=None,
-        header_style="dim",
-        pad_edge=False,
-    )
-    for line in listed:
-        above = "above" if line["above_threshold"] else "below"
-        given = line["likelihood_ratio"]
-        table.add_row(
-            line["track"],
-            line["variant"] + ("" if line["primary"] else " (secondary)"),
-            str(line["rank"]),
-            line["identity"],
-            f"{line['similarity']:.2f} {above}",
-            "none" if given is None else ratio(given) + (" (limit)" if line["limited"] else ""),
-            "" if given is None else support_words(line["log10_lr"]).replace(" support", ""),
-            style="" if line["primary"] else "dim",
-        )
     thresholds = ", ".join(dict.fromkeys(f"{line['threshold']:.2f}" for line in listed))
+    lists = [list(lines) for _, lines in groupby(listed, key=lambda line: (line["track"], line["variant"]))]
     return Group(
         Text.assemble(("Candidates", "bold"), f" (threshold {thresholds}; LR: likelihood ratio)"),
-        Padding(table, (0, 0, 0, 2)),
+        *(part for lines in lists for part in _candidate_list(lines)),
         *_without_ratio(listed),
         Text(
             "A candidate is a lead, not a statement of who a person is. No candidate above the threshold does not "
@@ -115,14 +92,47 @@ def candidates(document: Mapping[str, Any]) -> RenderableType:
     )
 
 
-def _without_ratio(listed: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
-    """Say once for each reason why lines have no likelihood ratio (LR)."""
-    lines = [line for line in listed if line["likelihood_ratio"] is None]
-    reasons = dict.fromkeys(line["calibration"] for line in lines)
-    told: list[RenderableType] = [Text(f"  no LR: {reason}", style="dim") for reason in list(reasons)[:_REASONS]]
-    if len(reasons) > _REASONS:
-        told.append(Text(f"  no LR: {len(reasons) - _REASONS} more reasons; see the report", style="dim"))
-    return told
+def _candidate_list(lines: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Show one track's candidates by one kind of vector."""
+    from facerecon.report.strength import ratio, support_words
+
+    first = lines[0]
+    # Folded, never cut: a name that is cut is another one.
+    table = Table("", Column("candidate", overflow="fold"), "similarity", "LR", "support", box=None, pad_edge=False)
+    table.header_style = "dim"
+    for line in lines:
+        given = line["likelihood_ratio"]
+        table.add_row(
+            str(line["rank"]),
+            Text(line["identity"]),
+            f"{line['similarity']:.2f} {'above' if line['above_threshold'] else 'below'}",
+            "none" if given is None else ratio(given) + (" (limit)" if line["limited"] else ""),
+            "" if given is None else _short(support_words(line["log10_lr"])),
+            style="" if line["primary"] else "dim",
+        )
+    secondary = "" if first["primary"] else ", secondary: not for decision"
+    head = Text.assemble((f"{first['track']} {first['variant']}", "bold"), secondary)
+    return [Padding(head, (0, 0, 0, 2)), Padding(table, (0, 0, 0, 4))]
+
+
+def _short(support: str) -> str:
+    return support.replace(" support", "").replace(" persons)", ")").replace(" person)", ")")
+
+
+def _without_ratio(lines: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Say why lines have no likelihood ratio (LR): once for all reasons that differ in their figures only."""
+    reasons: dict[str, list[str]] = {}
+    for line in lines:
+        if line["likelihood_ratio"] is None:
+            reasons.setdefault(_FIGURES.sub("", line["calibration"]), []).append(line["calibration"])
+    told = [each[0] + _such(len(set(each))) for each in reasons.values()]
+    if len(told) > _REASONS:
+        told = [*told[:_REASONS], f"{len(told) - _REASONS} more reasons; see the report"]
+    return [Padding(Text(f"no LR: {reason}", style="dim"), (0, 0, 0, 2)) for reason in told]
+
+
+def _such(count: int) -> str:
+    return f" (one of {count} that differ in their figures; see the report)" if count > 1 else ""
 
 
 def report_files(document: Mapping[str, Any]) -> RenderableType:

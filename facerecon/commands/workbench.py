@@ -47,6 +47,8 @@ class Workbench:
     device: str = "auto"
     facts: Facts = field(default_factory=Facts)
     _profile: Profile | None = None
+    _calibrations: dict[tuple[Path, ...], Calibrations] = field(default_factory=dict)
+    """Read once, however many cases are compared."""
 
     # --- case and source ----------------------------------------------------------------------------------------------
 
@@ -238,11 +240,12 @@ class Workbench:
         from facerecon.pipeline.strength import Calibrations
         from facerecon.resources import data_folder
 
-        given = list(files or ())
-        shipped = sorted((data_folder("weights") / "calibrations").glob("*.json"))
-        return Calibrations(
-            [read_calibration(path) for path in given or shipped], self.recognizer, asked_for=bool(given)
-        )
+        given = tuple(files or ())
+        if given not in self._calibrations:
+            shipped = sorted((data_folder("weights") / "calibrations").glob("*.json"))
+            documents = [read_calibration(path) for path in given or shipped]
+            self._calibrations[given] = Calibrations(documents, self.recognizer, asked_for=bool(given))
+        return self._calibrations[given]
 
 
 def _open(path: Path, profile: Profile) -> Source:

@@ -1,7 +1,7 @@
 """Coding: JPEG, Motion JPEG and H.264 and back, in memory. One thread each, so equal input gives equal output.
 
-x264 needs more for that than being one thread: with AVX-512 about one short clip in 250 came out with other blocks than in
-other runs (33 of 8,835); with its assembly limited to AVX2 none did.
+For x264 one thread is not enough: with AVX-512 about one short clip in 250 (33 of 8,835) came out with other blocks
+than in other runs; with its assembly limited to AVX2 none did.
 """
 
 from __future__ import annotations

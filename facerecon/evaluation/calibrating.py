@@ -22,10 +22,11 @@ from facerecon import __version__
 from facerecon.errors import UsageError
 from facerecon.evaluation.comparison import Comparison, Pairs
 from facerecon.evaluation.recognition import Study
-from facerecon.likelihood import Bin, Calibration, Range, Subjects, fit_bin
+from facerecon.likelihood import Bin, Calibration, Range, fit_bin
 from facerecon.records import ModelStamp
 
 DEFAULT_EDGES_PX = (6.0, 9.0, 12.5, 18.0, 30.0, 60.0)
+CALIBRATED = ("original", "fused")
 DETAIL = "fine_detail"
 DETAIL_PARTS = 3
 MIN_GENUINE = 300
@@ -54,11 +55,13 @@ def calibrated(comparison: Comparison, found: Study, making: Making) -> tuple[Ca
     """Return the calibration, and for every bin that could not be made the reason.
 
     Raises:
-        UsageError: the variant cannot be calibrated, or no bin has enough pairs.
+        UsageError: the variant cannot be calibrated, pairs are pictures and their own twins, or no bin has enough.
     """
-    if making.variant not in ("original", "fused"):
+    require_calibratable(making.variant)
+    if comparison.twins:
         raise UsageError(
-            f"variant {making.variant} is secondary and never gets a likelihood ratio; calibrate original or fused"
+            "every person has one picture only, so that same-source pairs are a picture and its own degraded twin; a "
+            "calibration of those would overstate: it needs persons with two pictures or more"
         )
     bins: list[Bin] = []
     problems: list[str] = []
@@ -89,6 +92,16 @@ def calibrated(comparison: Comparison, found: Study, making: Making) -> tuple[Ca
     return _document(making, bins), problems
 
 
+def require_calibratable(variant: str) -> None:
+    """Make sure that a variant may get likelihood ratios.
+
+    Raises:
+        UsageError: it may not.
+    """
+    if variant not in CALIBRATED:
+        raise UsageError(f"variant {variant} never gets a likelihood ratio; calibrate {' or '.join(CALIBRATED)}")
+
+
 @dataclass(frozen=True, eq=False)
 class _Pair:
     """The same-source and the different-source pairs of a bin."""
@@ -101,7 +114,10 @@ class _Pair:
         people = len(np.unique(comparison.probe_people[self.genuine.probe]))
         if len(self.genuine) >= MIN_GENUINE and people >= MIN_SUBJECTS and len(self.impostor) >= MIN_GENUINE:
             return ""
-        return f"{len(self.genuine)} same-source pairs of {people} persons; {MIN_GENUINE} of {MIN_SUBJECTS} needed"
+        return (
+            f"{len(self.genuine)} same-source pairs of {people} persons and {len(self.impostor)} different-source "
+            f"pairs; {MIN_GENUINE} of {MIN_SUBJECTS} persons and {MIN_GENUINE} needed"
+        )
 
     @property
     def probes(self) -> npt.NDArray[np.int32]:
@@ -130,11 +146,7 @@ def _fitted(
         ranges,
         pair.genuine.similarity,
         pair.impostor.similarity,
-        Subjects(
-            comparison.probe_people[pair.genuine.probe],
-            comparison.probe_people[pair.impostor.probe],
-            comparison.gallery_people[pair.impostor.gallery],
-        ),
+        comparison.labels(pair.genuine, pair.impostor),
         failures_to_acquire=(len(found.not_acquired), found.acquisitions),
         seed=making.seed,
     )

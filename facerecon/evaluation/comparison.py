@@ -1,9 +1,10 @@
 """Probes against galleries: every genuine pair, every cross impostor, and how far the figures can be trusted.
 
 A pair of the same clip is not compared (a picture with its own degraded twin), unless every person has one picture
-only. Intervals come from resampling *persons*, not pairs: pairs that share a person are not independent (Bolle, Ratha,
-Pankanti, "Error analysis of pattern recognition systems: the subsets bootstrap", CVIU 93(1), 2004). The same resamples
-serve every method that is measured on the same persons, so that differences are paired.
+only; then the comparison says so, since a twin is easier to find than another picture. Intervals come from resampling
+*persons*, not pairs: pairs that share a person are not independent (Bolle, Ratha, Pankanti, "Error analysis of pattern
+recognition systems: the subsets bootstrap", CVIU 93(1), 2004). The same resamples serve every method that is measured
+on the same persons, so that differences are paired.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from facerecon.evaluation.subjects import Clip
 from facerecon.evaluation.templates import Template, Vectors
-from facerecon.likelihood.ladder import auc_of, cllr_min_of, eer_of, pools_of, roc_of, rungs
+from facerecon.likelihood import Subjects
+from facerecon.likelihood.intervals import interval_of
+from facerecon.likelihood.ladder import auc_of, cllr_min_of, eer_of, pools_of, roc_of, rungs, true_accepts_of
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -57,6 +61,8 @@ class Comparison:
     impostor: Pairs
     drawn_of: int
     """How many impostor pairs there are; more than `len(impostor)` when a share was drawn."""
+    twins: bool = False
+    """The genuine pairs are pictures and their own degraded twins."""
 
     @cached_property
     def people(self) -> list[str]:
@@ -82,6 +88,12 @@ class Comparison:
         """How many persons have a genuine pair."""
         return len(np.unique(self.probe_people[self.genuine.probe]))
 
+    def labels(self, genuine: Pairs, impostor: Pairs) -> Subjects:
+        """Return who is in each of these genuine and impostor pairs."""
+        return Subjects(
+            self.probe_people[genuine.probe], self.probe_people[impostor.probe], self.gallery_people[impostor.gallery]
+        )
+
     def measured(self, pairs: Pairs, name: str) -> Floats:
         """Return a measured quantity of each pair: the probe's; of the eye distance the smaller one's."""
         values = np.array([each.measured[name] for each in self.probes])[pairs.probe]
@@ -103,7 +115,9 @@ def compare(
         seed: of the share of impostor pairs that is drawn when there are more than 20 million.
     """
     owners = np.array([each.clip.identity for each in galleries])
-    clips = np.array([each.clip.name for each in galleries])
+    rows: dict[Clip, list[int]] = {}
+    for number, each in enumerate(galleries):
+        rows.setdefault(each.clip, []).append(number)
     matrix = np.stack([each.vector for each in galleries])
     lone = len(set(owners)) == len(owners)
     rng, share = np.random.default_rng(seed), MAX_IMPOSTORS / max(1, len(probes) * len(galleries))
@@ -113,14 +127,17 @@ def compare(
     for row, probe in enumerate(probes):
         similarity = measure(probe.vector, matrix)
         kin = owners == probe.clip.identity
-        own = np.flatnonzero(kin if lone else kin & (clips != probe.clip.name)).astype(np.int32)
+        own = np.flatnonzero(kin).astype(np.int32)
+        if not lone:
+            own = np.setdiff1d(own, rows.get(probe.clip, [])).astype(np.int32)
         strangers = np.flatnonzero(~kin).astype(np.int32)
         total += len(strangers)
         if share < 1:
             strangers = strangers[rng.random(len(strangers)) < share]
         same.append((similarity[own], row, own))
         other.append((similarity[strangers], row, strangers))
-    return Comparison(probes, galleries, _pairs(same), _pairs(other), total)
+    twins = lone and any(probe.clip in rows for probe in probes)
+    return Comparison(probes, galleries, _pairs(same), _pairs(other), total, twins)
 
 
 def _pairs(rows: Sequence[tuple[Singles, int, Indices]]) -> Pairs:
@@ -149,8 +166,8 @@ def figures_of(genuine: Floats, impostor: Floats) -> Figures:
     steps = rungs(np.arange(len(genuine), dtype=np.float64), genuine, impostor)
     curve = roc_of(steps)
     return {
-        "tar_at_far_1pct": float(curve.true_accept[curve.false_accept <= 0.01 + 1e-12].max()),
-        "tar_at_far_01pct": float(curve.true_accept[curve.false_accept <= 0.001 + 1e-12].max()),
+        "tar_at_far_1pct": true_accepts_of(curve, 0.01),
+        "tar_at_far_01pct": true_accepts_of(curve, 0.001),
         "eer": eer_of(curve),
         "auc": auc_of(curve),
         "cllr_min": cllr_min_of(pools_of(steps)),
@@ -172,13 +189,6 @@ class Resampled:
         """Return the difference of two methods and its paired 95 % interval."""
         difference = self.resamples[method][figure] - self.resamples[over][figure]
         return self.figures[method][figure] - self.figures[over][figure], interval_of(difference)
-
-
-def interval_of(values: Floats) -> tuple[float, float]:
-    """Return the 95 % percentile interval of resampled values; those that are no numbers do not count."""
-    known = values[np.isfinite(values)]
-    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (float("nan"), float("nan"))
-    return float(low), float(high)
 
 
 def resampled(
@@ -222,7 +232,7 @@ def error_rates(comparison: Comparison, threshold: float, seed: int, resamples: 
         ("fnmr", comparison.genuine, comparison.genuine.similarity < threshold),
     ):
         probe, gallery = comparison.probe_people[pairs.probe], comparison.gallery_people[pairs.gallery]
-        rates = [_rate(wrong, _weights(drawn, probe, gallery, same=name == "fnmr")) for drawn in counts]
+        rates = [_rate(wrong, pair_weights(drawn, probe, gallery, same=name == "fnmr")) for drawn in counts]
         document[name] = round(float(wrong.mean()), 7) if len(wrong) else None
         document[f"{name}_interval"] = [round(end, 7) for end in interval_of(np.array(rates))] if len(wrong) else None
     return document
@@ -233,7 +243,7 @@ def _rate(wrong: npt.NDArray[np.bool_], weights: Floats) -> float:
     return float(weights[wrong].sum() / total) if total > 0 else float("nan")
 
 
-def _weights(drawn: Floats, probe: Indices, gallery: Indices, *, same: bool) -> Floats:
+def pair_weights(drawn: Floats, probe: Indices, gallery: Indices, *, same: bool) -> Floats:
     """Return how often each pair counts when person k was drawn `drawn[k]` times."""
     return np.asarray(drawn[probe] if same else drawn[probe] * drawn[gallery])
 
@@ -267,7 +277,7 @@ class _Binned:
     def histograms(self, drawn: Floats) -> tuple[Floats, Floats]:
         """Return the genuine and the impostor histogram when person k counts `drawn[k]` times."""
         (bins, probe, _), (other_bins, other_probe, other_gallery) = self._sides
-        genuine = np.bincount(bins, _weights(drawn, probe, probe, same=True), _BINS).astype(np.float64)
-        weights = _weights(drawn, other_probe, other_gallery, same=False)
+        genuine = np.bincount(bins, pair_weights(drawn, probe, probe, same=True), _BINS).astype(np.float64)
+        weights = pair_weights(drawn, other_probe, other_gallery, same=False)
         impostor = np.bincount(other_bins, weights, _BINS).astype(np.float64)
         return genuine, impostor

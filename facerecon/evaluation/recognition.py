@@ -6,7 +6,8 @@ Owns the study of a dataset and its figures; the engines are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,22 +23,24 @@ from facerecon.evaluation.comparison import (
     compare,
     drawn_persons,
     error_rates,
-    interval_of,
+    pair_weights,
     resampled,
 )
 from facerecon.evaluation.subjects import Clip
-from facerecon.evaluation.templates import Engines, Making, Template, outcomes
-from facerecon.likelihood import cllr, fit_logistic
+from facerecon.evaluation.templates import Engines, Gate, Making, Outcome, Template, outcomes
+from facerecon.likelihood import cllr_validation
+from facerecon.likelihood.intervals import interval_of
 from facerecon.records import Skipped
 
 Mask = npt.NDArray[np.bool_]
-Gate = Callable[[Template], str]
-"""Says why a gallery template must not be enrolled, or nothing."""
 
 
 @dataclass(eq=False)
 class Study:
-    """A dataset's templates, and what was left out. `probes` has one list per variant, over all degradations."""
+    """A dataset's templates, and what was left out. `probes` has one list per variant, over all degradations.
+
+    `frames` counts the frames that probes were to be made of, `frames_lost` those without a face, by the reason.
+    """
 
     galleries: list[Template] = field(default_factory=list)
     probes: dict[str, list[Template]] = field(default_factory=dict)
@@ -45,6 +48,8 @@ class Study:
     not_acquired: list[Skipped] = field(default_factory=list)
     enrolments: int = 0
     acquisitions: int = 0
+    frames: int = 0
+    frames_lost: Counter[str] = field(default_factory=Counter)
 
     def require_pairs(self) -> str:
         """Return why nothing can be compared, or nothing."""
@@ -70,44 +75,39 @@ def study(
         references: the clips of another dataset that galleries are made of; None: the dataset itself, pristine.
         engines: who finds, embeds and enhances.
         makings: how probes are made; all of one study have the same variants.
-        gate: refuses gallery templates.
+        gate: refuses gallery pictures.
         seen: hears of every clip.
     """
     found = Study(probes={variant: [] for variant in makings[0].variants})
-    for outcome in outcomes(references or (), engines, ()):
-        _enrol(found, outcome.gallery, gate)
+    for outcome in outcomes(references or (), engines, (), gate):
+        _enrol(found, outcome.gallery)
         seen()
-    for outcome in outcomes(clips, engines, makings):
+    for outcome in outcomes(clips, engines, makings, gate):
         if references is None:
-            _enrol(found, outcome.gallery, gate)
-        for probe in outcome.probes:
-            found.acquisitions += 1
-            if isinstance(probe, Skipped):
-                found.not_acquired.append(probe)
-            else:
-                for variant, template in probe.items():
-                    found.probes[variant].append(template)
+            _enrol(found, outcome.gallery)
+        _acquire(found, outcome)
         seen()
     return found
 
 
-def _enrol(found: Study, template: Template | Skipped, gate: Gate) -> None:
+def _enrol(found: Study, template: Template | Skipped) -> None:
     found.enrolments += 1
     if isinstance(template, Skipped):
         found.not_enrolled.append(template)
-    elif reason := gate(template):
-        found.not_enrolled.append(
-            Skipped(
-                stage="evaluate",
-                kind="image",
-                subject=template.clip.name,
-                reason="gallery-picture-refused",
-                detail=reason,
-                outcome="skipped",
-            )
-        )
     else:
         found.galleries.append(template)
+
+
+def _acquire(found: Study, outcome: Outcome) -> None:
+    for probe, frames in zip(outcome.probes, outcome.frames, strict=True):
+        found.acquisitions += 1
+        found.frames += frames.requested
+        found.frames_lost.update(frames.lost)
+        if isinstance(probe, Skipped):
+            found.not_acquired.append(probe)
+            continue
+        for variant, template in probe.items():
+            found.probes[variant].append(template)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -124,8 +124,9 @@ def summary(comparison: Comparison, found: Study, threshold: float | None, seed:
         "pairs": {"genuine": len(comparison.genuine), "impostor": len(comparison.impostor)},
         "impostor_pairs_drawn_of": comparison.drawn_of,
         "subjects": comparison.subjects,
+        "twins": comparison.twins,
         **{figure: _rounded(spread.figures[name][figure]) for figure in FIGURES},
-        "cllr": _rounded(cross_validated_cllr(comparison, seed)),
+        "cllr": _rounded(unseen_cllr(comparison, seed)),
         "intervals": {figure: _ends(spread.interval(name, figure)) for figure in FIGURES},
         "failures": failures(found),
     }
@@ -135,47 +136,32 @@ def summary(comparison: Comparison, found: Study, threshold: float | None, seed:
 
 
 def failures(found: Study) -> dict[str, Any]:
-    """Return failures to enrol and to acquire: how many of how many, and why."""
+    """Return failures to enrol and to acquire (of probes, and of their frames): how many of how many, and why."""
     return {
-        "to_enrol": _failures(found.not_enrolled, found.enrolments),
-        "to_acquire": _failures(found.not_acquired, found.acquisitions),
+        "to_enrol": _failures(Counter(item.reason for item in found.not_enrolled), found.enrolments),
+        "to_acquire": _failures(Counter(item.reason for item in found.not_acquired), found.acquisitions),
+        "to_acquire_frames": _failures(found.frames_lost, found.frames),
     }
 
 
-def _failures(omitted: Sequence[Skipped], requested: int) -> dict[str, Any]:
-    reasons: dict[str, int] = {}
-    for item in omitted:
-        reasons[item.reason] = reasons.get(item.reason, 0) + 1
-    return {"count": len(omitted), "requested": requested, "reasons": dict(sorted(reasons.items()))}
+def _failures(reasons: Mapping[str, int], requested: int) -> dict[str, Any]:
+    return {"count": sum(reasons.values()), "requested": requested, "reasons": dict(sorted(reasons.items()))}
 
 
-def cross_validated_cllr(comparison: Comparison, seed: int) -> float:
-    """Return Cllr on persons that the calibration has not seen: the mean over two halves of the persons.
-
-    Impostor pairs across the halves are left out.
-    """
-    order = np.random.default_rng(seed).permutation(len(comparison.people))
-    half = np.zeros(len(comparison.people), dtype=bool)
-    half[order[: len(order) // 2]] = True
-    costs = []
-    for side in (half, ~half):
-        same, other = (_inside(comparison, side, name) for name in ("genuine", "impostor"))
-        unseen_same, unseen_other = (_inside(comparison, ~side, name) for name in ("genuine", "impostor"))
-        if min(map(len, (same, other, unseen_same, unseen_other))) == 0:
-            return float("nan")
-        model = fit_logistic(same, other)
-        costs.append(cllr(model.log10_lr(unseen_same), model.log10_lr(unseen_other)))
-    return float(np.mean(costs))
+def unseen_cllr(comparison: Comparison, seed: int) -> float | None:
+    """Return Cllr on persons that the calibration has not seen, without bounds: see `likelihood.cllr_validation`."""
+    genuine, impostor = comparison.genuine, comparison.impostor
+    return cllr_validation(
+        genuine.similarity.astype(np.float64),
+        impostor.similarity.astype(np.float64),
+        comparison.labels(genuine, impostor),
+        seed=seed,
+        bounded=False,
+    )
 
 
-def _inside(comparison: Comparison, members: Any, which: str) -> Any:
-    pairs = comparison.genuine if which == "genuine" else comparison.impostor
-    both = members[comparison.probe_people[pairs.probe]] & members[comparison.gallery_people[pairs.gallery]]
-    return pairs.similarity[both].astype(np.float64)
-
-
-def _rounded(value: float) -> float | None:
-    return round(value, 5) if np.isfinite(value) else None
+def _rounded(value: float | None) -> float | None:
+    return round(value, 5) if value is not None and np.isfinite(value) else None
 
 
 def _ends(interval: tuple[float, float]) -> list[float] | None:
@@ -204,7 +190,7 @@ def differentials(comparison: Comparison, seed: int) -> dict[str, Any]:
         inside = probes[impostor.probe] & galleries[impostor.gallery]
         own = probes[genuine.probe]
         found[name] = {
-            "pictures": int(probes.sum()),
+            "pictures": len({each.clip for each, inside in zip(comparison.probes, probes, strict=True) if inside}),
             "impostor_pairs": int(inside.sum()),
             **_shift("impostor", comparison, impostor, inside, counts),
             "fmr": float(np.mean(impostor.similarity[inside] > threshold)) if inside.any() else None,
@@ -218,12 +204,13 @@ def _shift(name: str, comparison: Comparison, pairs: Pairs, inside: Mask, counts
     if not inside.any():
         return {f"{name}_shift": None, f"{name}_shift_interval": None}
     value = float(pairs.similarity[inside].mean() - pairs.similarity.mean())
-    spread = [_weighted_shift(comparison, pairs, inside, drawn) for drawn in counts]
+    probe, gallery = comparison.probe_people[pairs.probe], comparison.gallery_people[pairs.gallery]
+    weights = (pair_weights(drawn, probe, gallery, same=name == "genuine") for drawn in counts)
+    spread = [_weighted_shift(pairs, inside, each) for each in weights]
     return {f"{name}_shift": round(value, 5), f"{name}_shift_interval": _ends(interval_of(np.array(spread)))}
 
 
-def _weighted_shift(comparison: Comparison, pairs: Pairs, inside: Mask, drawn: Floats) -> float:
-    weights = drawn[comparison.probe_people[pairs.probe]] * drawn[comparison.gallery_people[pairs.gallery]]
+def _weighted_shift(pairs: Pairs, inside: Mask, weights: Floats) -> float:
     if not weights[inside].sum():
         return float("nan")
     group = np.average(pairs.similarity[inside], weights=weights[inside])

@@ -15,7 +15,7 @@ A sum such as original+restored is the plain mean of its parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,12 +29,15 @@ from facerecon.evaluation.subjects import Clip
 from facerecon.faces.quality import conditions, template_weight
 from facerecon.fusion import fuse
 from facerecon.pictures import decode_picture
-from facerecon.records import RGB, Detection, Embedding, FaceView, Skipped, shift_landmarks, weighted_mean
+from facerecon.records import RGB, Detection, Embedding, FaceQuality, FaceView, Skipped, shift_landmarks, weighted_mean
 from facerecon.stages import Recognizer
 
 PARTS = ("original", "mean", "fused", "fused-image", "restored")
+NO_FACE, NOT_ACQUIRED = "no-face", "not-acquired"
 Enhancer = Callable[[FaceView], RGB | Skipped]
 """Makes a profile's picture of a face, at any size and the same framing, or says why not."""
+Gate = Callable[[Detection, FaceQuality], str]
+"""Says why a pristine face must not be enrolled as a gallery picture, or nothing."""
 Vectors = npt.NDArray[np.float32]
 
 
@@ -87,25 +90,38 @@ class Engines:
     enhance: Enhancer | None = None
 
 
+@dataclass(frozen=True)
+class Frames:
+    """The frames that one probe was to be made of, and how many of them have no face, by the reason."""
+
+    requested: int
+    lost: Mapping[str, int]
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One clip: the pristine face for the gallery, per making a probe of each variant, or the reason for none."""
+    """One clip: the pristine face for the gallery, per making a probe of each variant, or the reason for none.
+
+    `frames` goes with `probes`.
+    """
 
     clip: Clip
     gallery: Template | Skipped
     probes: tuple[dict[str, Template] | Skipped, ...]
+    frames: tuple[Frames, ...]
 
 
-def outcomes(clips: Iterable[Clip], engines: Engines, makings: Sequence[Making]) -> Iterator[Outcome]:
+def outcomes(clips: Iterable[Clip], engines: Engines, makings: Sequence[Making], gate: Gate) -> Iterator[Outcome]:
     """Yield every clip's templates, in order; memory holds a few dozen pictures at a time.
 
     Args:
         clips: which pictures.
         engines: who finds, embeds and enhances.
         makings: how probes are made; each gives one entry of `Outcome.probes`. None: galleries only.
+        gate: refuses gallery pictures.
     """
     for chunk in chunks(clips):
-        yield from _Chunk(chunk, engines).outcomes(makings)
+        yield from _Chunk(chunk, engines).outcomes(makings, gate)
 
 
 # --- one chunk --------------------------------------------------------------------------------------------------------
@@ -117,19 +133,18 @@ class _Chunk:
     def __init__(self, clips: list[Clip], engines: Engines) -> None:
         self.clips, self.engines = clips, engines
 
-    def outcomes(self, makings: Sequence[Making]) -> list[Outcome]:
+    def outcomes(self, makings: Sequence[Making], gate: Gate) -> list[Outcome]:
         pristine = self._pristine(max((making.frames for making in makings), default=1))
-        plans = [self._plans(pristine, making) for making in makings]
-        vectors = iter(self._embedded(pristine, [plan for column in plans for plan in column]))
-        galleries = [_enrolled(clip, faces, vectors) for clip, faces in zip(self.clips, pristine, strict=True)]
+        planned = [self._plans(pristine, making) for making in makings]
+        vectors = iter(self._embedded(pristine, [plan for column in planned for plan, _ in column]))
+        galleries = [_enrolled(clip, faces, vectors, gate) for clip, faces in zip(self.clips, pristine, strict=True)]
         probes = [
-            [plan if isinstance(plan, Skipped) else plan.templates(vectors, making.variants) for plan in column]
-            for making, column in zip(makings, plans, strict=True)
+            [plan if isinstance(plan, Skipped) else plan.templates(vectors, making.variants) for plan, _ in column]
+            for making, column in zip(makings, planned, strict=True)
         ]
-        columns = zip(*probes, strict=True) if probes else [() for _ in self.clips]
         return [
-            Outcome(clip, gallery, tuple(row))
-            for clip, gallery, row in zip(self.clips, galleries, columns, strict=True)
+            Outcome(clip, gallery, tuple(each[row] for each in probes), tuple(each[row][1] for each in planned))
+            for row, (clip, gallery) in enumerate(zip(self.clips, galleries, strict=True))
         ]
 
     def _pristine(self, frames: int) -> list[list[Found] | Skipped]:
@@ -143,10 +158,10 @@ class _Chunk:
                 result.append(entry)
                 continue
             faces = [face for face in [next(located) for _ in entry] if face is not None]
-            result.append(faces or _omitted(clip, "no-face", "in the pristine picture"))
+            result.append(faces or _omitted(clip, NO_FACE, "in the pristine picture"))
         return result
 
-    def _plans(self, pristine: list[list[Found] | Skipped], making: Making) -> list[_Plan | Skipped]:
+    def _plans(self, pristine: list[list[Found] | Skipped], making: Making) -> list[tuple[_Plan | Skipped, Frames]]:
         degraded = [_degraded(clip, faces, making) for clip, faces in zip(self.clips, pristine, strict=True)]
         flat = [item for entry in degraded if not isinstance(entry, Skipped) for item in entry]
         expected = [shot.carried(face.landmarks) for shot, face in flat]
@@ -161,13 +176,16 @@ class _Chunk:
             entry if isinstance(entry, Skipped) else [face for face in [next(located) for _ in entry] if face]
             for entry in degraded
         ]
-        return [self._plan(clip, seen, making) for clip, seen in zip(self.clips, faces, strict=True)]
+        return [
+            (self._plan(clip, seen, making), _frames(clip, making, shots, seen))
+            for clip, shots, seen in zip(self.clips, degraded, faces, strict=True)
+        ]
 
     def _plan(self, clip: Clip, faces: list[Found] | Skipped, making: Making) -> _Plan | Skipped:
         if isinstance(faces, Skipped):
             return faces
         if not faces:
-            return _omitted(clip, "not-acquired", "no face was found in the degraded pictures")
+            return _omitted(clip, NOT_ACQUIRED, "no face was found in the degraded pictures")
         try:
             return _Plan.made(clip, faces, making.parts, self.engines.enhance)
         except RestorationError as error:
@@ -179,11 +197,13 @@ class _Chunk:
         return self.engines.recognizer.embed(views) if views else []
 
 
-def _enrolled(clip: Clip, faces: list[Found] | Skipped, vectors: Iterator[Embedding]) -> Template | Skipped:
+def _enrolled(clip: Clip, faces: list[Found] | Skipped, vectors: Iterator[Embedding], gate: Gate) -> Template | Skipped:
     if isinstance(faces, Skipped):
         return faces
-    best = _best(faces)
-    return Template(clip, next(vectors).vector, conditions([(best.detection, best.quality)], [1.0]))
+    best, vector = _best(faces), next(vectors).vector
+    if reason := gate(best.detection, best.quality):
+        return _omitted(clip, "gallery-picture-refused", reason)
+    return Template(clip, vector, conditions([(best.detection, best.quality)], [1.0]))
 
 
 def _best(faces: Sequence[Found]) -> Found:
@@ -281,9 +301,7 @@ def _degraded(clip: Clip, faces: list[Found] | Skipped, making: Making) -> list[
     """Degrade each frame; a lone picture becomes a synthetic track of the asked length."""
     if isinstance(faces, Skipped):
         return faces
-    model = making.degradation
-    if len(faces) == 1 and making.frames > 1:
-        model = model.model_copy(update={"frames": making.frames})
+    model = making.degradation.model_copy(update={"frames": _shots(clip, making)})
     try:
         return [
             (shot, face.detection)
@@ -292,6 +310,21 @@ def _degraded(clip: Clip, faces: list[Found] | Skipped, making: Making) -> list[
         ]
     except ValueError as error:
         return _omitted(clip, "not-measurable", str(error))
+
+
+def _shots(clip: Clip, making: Making) -> int:
+    """Return how many degraded pictures are made of each frame: several only of a picture that stands alone."""
+    return making.frames if len(clip.files) == 1 and making.frames > 1 else making.degradation.frames
+
+
+def _frames(
+    clip: Clip, making: Making, shots: Sequence[tuple[Degraded, Detection]] | Skipped, seen: Sequence[Found] | Skipped
+) -> Frames:
+    requested = min(len(clip.files), making.frames) * _shots(clip, making)
+    if isinstance(shots, Skipped) or isinstance(seen, Skipped):
+        return Frames(requested, {shots.reason if isinstance(shots, Skipped) else NOT_ACQUIRED: requested})
+    lost = {NO_FACE: requested - len(shots), NOT_ACQUIRED: len(shots) - len(seen)}
+    return Frames(requested, {reason: count for reason, count in lost.items() if count})
 
 
 def _score(face: Found) -> float:

@@ -132,9 +132,10 @@ def _frame() -> str:
 
 
 def _legend(curves: Sequence[Curve]) -> Iterable[str]:
-    """Yield the legend above the frame, two entries a row, where it hides no curve."""
+    """Yield the legend above the frame, two entries a row (a lone one has all of it), where it hides no curve."""
+    letters = _LABEL_LETTERS * (1 if len(curves) > 1 else 2)
     for place, curve in enumerate(curves):
         x, y = _LEFT + (_RIGHT - _LEFT) / 2 * (place % 2), 14 + 17 * (place // 2)
-        label = curve.label if len(curve.label) <= _LABEL_LETTERS else curve.label[: _LABEL_LETTERS - 1] + "…"
+        label = curve.label if len(curve.label) <= letters else curve.label[: letters - 1] + "…"
         yield f'<path d="M{x:.1f} {y}h28" {_stroke(curve.style)}/>'
         yield f'<text x="{x + 34:.1f}" y="{y + 4}">{escape(label)}</text>'

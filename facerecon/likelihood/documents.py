@@ -40,7 +40,7 @@ def read_calibration(path: Path) -> Calibration:
         raise IntegrityError(f"{path}: the content does not have the digest it states; get the calibration again")
     calibration = _validated(path, document)
     # Two spellings of one number have one digest; a file that was touched at all shall not pass.
-    if _written(calibration).rstrip() != content.rstrip():
+    if calibration_bytes(calibration).rstrip() != content.rstrip():
         raise IntegrityError(f"{path}: is not in the form that this tool writes; get the calibration again")
     return calibration
 
@@ -93,10 +93,6 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
             write_whole(path, content, 0o644)
     except OSError as error:
         raise ResourceError(f"{path}: cannot be written ({error.strerror}); give a folder that can be") from error
-
-
-def _written(calibration: Calibration) -> bytes:
-    return canonical_json({**calibration.content(), _DIGEST: calibration.sha256}) + b"\n"
 
 
 def _same_or_refuse(content: bytes, path: Path) -> None:

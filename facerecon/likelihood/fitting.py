@@ -12,7 +12,7 @@ import numpy.typing as npt
 from facerecon.errors import UsageError
 from facerecon.likelihood.bounding import bounds
 from facerecon.likelihood.calibration import Acquisition, Bin, Curves, Estimate, Impostors, Metrics, Range
-from facerecon.likelihood.intervals import Compared, Mask, Subjects, bootstrap_intervals, split_halves
+from facerecon.likelihood.intervals import Compared, Subjects, bootstrap_intervals, split_halves
 from facerecon.likelihood.ladder import FloatArray, Roc, checked
 from facerecon.likelihood.logistic import DEFAULT_RIDGE, LogisticModel, fit_logistic
 from facerecon.likelihood.measures import auc, cllr, cllr_min, ece, eer, roc, true_accept_rate
@@ -125,28 +125,31 @@ def _metrics(compared: Compared, subjects: Subjects | int, ridge: float, resampl
 
 
 def cllr_validation(
-    genuine: FloatArray, impostor: FloatArray, subjects: Subjects, *, ridge: float = DEFAULT_RIDGE, seed: int = 0
+    genuine: FloatArray,
+    impostor: FloatArray,
+    subjects: Subjects,
+    *,
+    ridge: float = DEFAULT_RIDGE,
+    seed: int = 0,
+    bounded: bool = True,
 ) -> float | None:
     """Return the Cllr on persons that were not used to fit: fit on one half, measure on the other, both ways, averaged.
 
-    None when a half has fewer than 10 comparisons on a side.
+    Comparisons across the halves are left out. The ratios are those that are reported, within bounds, unless `bounded`
+    is False. None when a half has fewer than 10 comparisons on a side.
     """
     halves = split_halves(subjects, seed)
     sizes = [int(side.sum()) for mask in halves for side in mask]
     if min(sizes) < MIN_COMPARISONS:
         return None
     ways = (halves, halves[::-1])
-    return float(np.mean([_cost_across(genuine, impostor, subjects, fit, test, ridge) for fit, test in ways]))
-
-
-def _cost_across(
-    genuine: FloatArray, impostor: FloatArray, subjects: Subjects, fit: Mask, test: Mask, ridge: float
-) -> float:
-    persons = Subjects(
-        subjects.genuine[fit[0]], subjects.impostor_first[fit[1]], subjects.impostor_second[fit[1]]
-    ).count()
-    fitted = _fit(genuine[fit[0]], impostor[fit[1]], persons, ridge)
-    return cllr(fitted.log10_lr(genuine[test[0]]), fitted.log10_lr(impostor[test[1]]))
+    costs = []
+    for fit, test in ways:
+        ours, theirs = genuine[fit[0]], impostor[fit[1]]
+        persons = subjects.chosen(fit).count()
+        fitted = _fit(ours, theirs, persons, ridge) if bounded else fit_logistic(ours, theirs, ridge)
+        costs.append(cllr(fitted.log10_lr(genuine[test[0]]), fitted.log10_lr(impostor[test[1]])))
+    return float(np.mean(costs))
 
 
 def _curves(compared: Compared) -> Curves:

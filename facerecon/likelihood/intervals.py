@@ -57,6 +57,11 @@ class Subjects:
         first, second, third = (np.searchsorted(known, part).astype(np.int32) for part in self._parts())
         return Subjects(first, second, third), int(known.size)
 
+    def chosen(self, mask: Mask) -> Subjects:
+        """Return the labels of the genuine and the impostor comparisons that a mask holds."""
+        same, other = mask
+        return Subjects(self.genuine[same], self.impostor_first[other], self.impostor_second[other])
+
     def count(self) -> int:
         """Return the number of persons on the side that has fewer: what the data rests on."""
         impostors = np.union1d(np.unique(self.impostor_first), np.unique(self.impostor_second))
@@ -97,11 +102,13 @@ def bootstrap_intervals(
     rounds = [figures for drawn in draws if (figures := binned.figures(numbered, drawn.astype(np.float64)))]
     if len(rounds) < 2:
         return {}
-    return {name: _interval([figures[name] for figures in rounds]) for name in rounds[0]}
+    return {name: interval_of(np.array([figures[name] for figures in rounds])) for name in rounds[0]}
 
 
-def _interval(values: list[float]) -> tuple[float, float]:
-    low, high = np.percentile(np.array(values), _LEVELS_PCT)
+def interval_of(values: FloatArray) -> tuple[float, float]:
+    """Return the 95 % percentile interval of resampled values; those that are no numbers do not count."""
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, _LEVELS_PCT) if len(known) else (float("nan"), float("nan"))
     return float(low), float(high)
 
 

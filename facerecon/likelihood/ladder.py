@@ -113,6 +113,11 @@ def eer_of(curve: Roc) -> float:
     return float(curve.false_accept[after - 1] + part * (curve.false_accept[after] - curve.false_accept[after - 1]))
 
 
+def true_accepts_of(curve: Roc, far: float) -> float:
+    """Return the share of genuine scores accepted by the lowest threshold with at most `far` (0..1) false accepts."""
+    return float(curve.true_accept[curve.false_accept <= far + 1e-12].max())
+
+
 def auc_of(curve: Roc) -> float:
     """Return the area under the ROC, in 0..1: how often a genuine score exceeds an impostor's, ties counting half."""
     heights = 0.5 * (curve.true_accept[1:] + curve.true_accept[:-1])

@@ -27,6 +27,7 @@ from facerecon.likelihood.ladder import (
     ladder,
     pools_of,
     roc_of,
+    true_accepts_of,
 )
 
 _LOG2_OF_10 = math.log2(10.0)
@@ -99,8 +100,7 @@ def true_accept_rate(genuine: npt.ArrayLike, impostor: npt.ArrayLike, far: float
     """
     if not 0.0 <= far <= 1.0:
         raise UsageError(f"a rate of false accepts lies in 0 to 1, not {far:g}")
-    curve = roc(genuine, impostor)
-    return float(curve.true_accept[curve.false_accept <= far + 1e-12].max())
+    return true_accepts_of(roc(genuine, impostor), far)
 
 
 def false_match_rate(impostor: npt.ArrayLike, threshold: float) -> float:

@@ -29,7 +29,7 @@ from facerecon.pipeline.enrolment import (
 )
 from facerecon.profiles import Profile
 from facerecon.records import NOT_STATED, Embedding, FaceView, GalleryEntry, RefusedPicture, similarities
-from facerecon.stages import Detector, Listener, Recognizer, operating_point
+from facerecon.stages import Detector, Listener, Recognizer, known_operating_point
 
 ALIKE_MARGIN = 0.15
 """How far above the comparison's threshold two persons' pictures must resemble each other to be warned of.
@@ -157,7 +157,7 @@ class _Enrolling:
         self.examiner = Examiner(tools.detector, tools.profile, statement.choice, seen)
         self.when_utc = utc_text(tools.now())
         self.left_out: list[RefusedPicture] = []
-        self.limit = _limit(tools)
+        self.limit = _alike_from(tools)
 
     def enroll(self, pictures: Sequence[GalleryFile], suspects: Sequence[bytes]) -> Enrolment:
         additions = [
@@ -282,11 +282,9 @@ class _Enrolling:
         return tuple(sorted(found.values(), key=lambda each: (-each.similarity, each.identity, each.other_identity)))
 
 
-def _limit(tools: Tools) -> float | None:
-    wanted = tools.profile.recognize.threshold
-    if wanted is None and tools.recognizer.threshold is None:
-        return None
-    return min(operating_point(tools.recognizer, wanted) + ALIKE_MARGIN, 1.0)
+def _alike_from(tools: Tools) -> float | None:
+    known = known_operating_point(tools.recognizer, tools.profile.recognize.threshold)
+    return None if known is None else min(known + ALIKE_MARGIN, 1.0)
 
 
 def _pair(each: GalleryEntry | RefusedPicture, other: GalleryEntry, similarity: float) -> Alike:

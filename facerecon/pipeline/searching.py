@@ -21,14 +21,14 @@ from facerecon.pipeline.enhancement import load_chip
 from facerecon.pipeline.strength import Calibrations, joint_conditions
 from facerecon.pipeline.templates import Refused, Template, TrackReader
 from facerecon.profiles import Recognize
-from facerecon.records import RGB, Embedding, Strength
+from facerecon.records import RGB, ChipRecord, Embedding, Strength
 from facerecon.records.similarity import similarities
 from facerecon.stages import Listener, Recognizer
 
 MOST_TRACKS_TO_GROUP = 10_000
 """Grouping compares every two tracks: 10,000 need 400 MB."""
-_NEVER = 4.0
-"""The distance of two tracks that cannot show one person, farther than any two vectors of length 1."""
+_NEVER = 1e9
+"""The distance of two tracks that cannot show one person: so far that no mean over 10,000 tracks brings them near."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +111,18 @@ def _tracks(root: Path, recognizer: Recognizer, settings: Recognize, variant: st
     refused: list[Refused] = []
     for faces in reader:
         refused += faces.refused
-        templates = recorded.get(faces.track.id) or reader.templates(faces, recognizer)
+        known = recorded.get(faces.track.id, [])
+        # Those of another profile's limits may rest on shots that these limits refuse.
+        templates = known if _fused_of(known) == faces.usable else reader.templates(faces, recognizer)
         for template in templates:
             if template.variant == variant:
                 source = case.info.source
                 entries.append(Entry(root, case.info.case_id, source.name, template))
     return entries, refused
+
+
+def _fused_of(templates: Sequence[Template]) -> tuple[ChipRecord, ...] | None:
+    return next((each.chips for each in templates if each.variant == "fused"), None)
 
 
 def find_track(archive: Archive, case: Path, track: str) -> Entry:
@@ -132,7 +138,8 @@ def find_track(archive: Archive, case: Path, track: str) -> Entry:
     for root, reason in archive.failed:
         if root.resolve() == case.resolve():
             raise UsageError(f"case {case} cannot be read: {reason}")
-    why = [each.detail for _, each in archive.refused if each.subject.partition("/")[0] == track]
+    refused = (each for root, each in archive.refused if root.resolve() == case.resolve())
+    why = [each.detail for each in refused if each.subject.partition("/")[0] == track]
     known = ", ".join(entry.template.track.id for entry in here) or "none"
     detail = f" ({why[0]})" if why else ""
     raise UsageError(f"case {case} has no track {track} that can be compared{detail}; there are: {known}")
@@ -193,7 +200,7 @@ def group(archive: Archive, min_similarity: float) -> list[Group]:
     """Group an archive's tracks by average linkage (Sokal, Michener 1958), largest groups first.
 
     Two groups are joined while the mean similarity between them is at least `min_similarity`. Tracks of one case that
-    overlap in time are never joined directly: nobody is in two places of one picture.
+    overlap in time are never in one group: nobody is in two places of one picture.
 
     Raises:
         UsageError: there are more than 10,000 tracks.

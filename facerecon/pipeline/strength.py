@@ -39,7 +39,7 @@ class Calibrations:
         """
         self._of: dict[str, Calibration] = {}
         self._digests: dict[str, str] = {}
-        self._why_none = ""
+        self._why_none: dict[str, str] = {}
         stamp = recognizer.stamp
         for document in documents:
             problem = document.applies_to(stamp.id, stamp.weights_sha256, recognizer.treatment, document.variant)
@@ -47,7 +47,7 @@ class Calibrations:
                 raise UsageError(f"{problem}; make one for it with 'facerecon evaluate recognition --calibrate'")
             if problem:
                 if document.model == stamp.id:
-                    self._why_none = f"not calibrated: {problem}"
+                    self._why_none[document.variant] = f"not calibrated: {problem}"
                 continue
             if document.variant in self._of:
                 raise UsageError(
@@ -77,7 +77,7 @@ class Calibrations:
         calibration = self._of.get(variant)
         if calibration is None:
             missing = f"not calibrated: there is no calibration for this model and variant {variant}"
-            return None, self._why_none or missing
+            return None, self._why_none.get(variant, missing)
         outcomes = [calibration.assess(similarity, conditions) for similarity, conditions in compared]
         assessed = [outcome for outcome in outcomes if isinstance(outcome, Assessed)]
         if not assessed:
@@ -96,6 +96,7 @@ class Calibrations:
                 calibration_sha256=self._digests[variant],
                 bin=", ".join(bins),
                 pictures=len(assessed),
+                left_out=len(outcomes) - len(assessed),
             ),
             "",
         )

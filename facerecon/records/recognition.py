@@ -117,8 +117,9 @@ class Strength(Record):
 
     `likelihood_ratio` says how much more probable the similarity is if both sides show one person than if they show
     two: the mean over `pictures` of the person's gallery pictures, each within what its calibration can support;
-    `limited` when one was cut to that. `support` is the ENFSI verbal equivalent. `calibration` and `bin` name where it
-    comes from, `calibration_sha256` the document, which the case keeps.
+    `limited` when one was cut to that; `left_out` more lie outside the calibration and have no ratio. `support` is the
+    ENFSI verbal equivalent. `calibration` and `bin` name where it comes from, `calibration_sha256` the document, which
+    the case keeps.
     """
 
     likelihood_ratio: Annotated[float, Field(gt=0)]
@@ -129,6 +130,7 @@ class Strength(Record):
     calibration_sha256: Sha256
     bin: str
     pictures: Annotated[int, Field(ge=1)]
+    left_out: Annotated[int, Field(ge=0)] = 0
 
 
 class Candidate(Record):

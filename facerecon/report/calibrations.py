@@ -22,6 +22,12 @@ from facerecon.report.notation import DASH, integer, plural, shown, similarity, 
 from facerecon.report.strength import SCALE, ratio
 
 SECTION = "strength"
+SELECTED = (
+    "Candidates are the most similar persons of a gallery, not persons who were suspected for other reasons. The more "
+    "persons a gallery holds, the more of them are similar by chance: of persons who are not in the footage, up to one "
+    "in 100 is expected to reach a ratio of 100, where the calibration holds. That belongs to the prior odds; a ratio "
+    "takes no account of it."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +160,7 @@ def strength_section(report: CaseReport, traced: Sequence[Use], leading: Sequenc
     """
     if not report.calibrations:
         return ()
-    blocks: list[Block] = [Text(wording.LIKELIHOOD_RATIO), _scale()]
+    blocks: list[Block] = [Text(wording.LIKELIHOOD_RATIO), Text(SELECTED), _scale()]
     if not traced:
         blocks.append(Text(wording.CALIBRATED_BUT_NONE))
     children = tuple(

@@ -14,6 +14,11 @@ from facerecon.report.strength import likelihood_words, reason_words, source_wor
 VARIANTS: tuple[Variant, ...] = PRIMARY_VARIANTS
 _SECONDARY: tuple[Variant, ...] = ("fused-image", "restored")
 _PICTURES = 3
+ONE_COMPARISON = (
+    "The likelihood ratios of one person in these two lists rest on the same footage: they are two measurements of one "
+    "comparison and not two pieces of evidence. They must not be multiplied, and not be chosen from by size. The first "
+    "list leads; the second speaks where the first has no likelihood ratio."
+)
 
 
 def similarity_lines(line: Candidate) -> tuple[str, ...]:
@@ -47,6 +52,8 @@ def candidate_blocks(
     yield from _pairs(primary, probe, gallery)
     for variant in VARIANTS:
         yield from _table(variant, [line for line in primary if line.variant == variant])
+    if len({line.variant for line in primary if line.strength is not None}) > 1:
+        yield Text(ONE_COMPARISON, "note")
     yield from leading
     for variant in _SECONDARY:
         yield from _table(variant, [line for line in lines if line.variant == variant and not line.primary])

@@ -65,6 +65,13 @@ def reason_words(line: Candidate) -> str:
 
 
 def source_words(strength: Strength) -> str:
-    """Return where a likelihood ratio comes from: calibration, bin, and how many gallery pictures it is the mean of."""
+    """Return where a likelihood ratio comes from: calibration, bin, and which of the person's gallery pictures."""
+    return f"calibration {shown(strength.calibration)}, bin {shown(strength.bin)}{_pictures_words(strength)}"
+
+
+def _pictures_words(strength: Strength) -> str:
+    """Say how many gallery pictures the ratio is the mean of, and how many lie outside the calibration."""
     mean = f", mean over {strength.pictures} gallery pictures" if strength.pictures > 1 else ""
-    return f"calibration {shown(strength.calibration)}, bin {shown(strength.bin)}{mean}"
+    if not strength.left_out:
+        return mean
+    return (mean or ", by one gallery picture") + f"; {strength.left_out} more outside the calibration"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,11 @@ def test_what_is_wrong_is_said(facerecon: Program, dataset: Path, tmp_path: Path
         ((dataset, "--degrade", "width=one"), 2, "width"),
         ((dataset, "--variant", "best"), 2, "'best' is unknown"),
         ((dataset, "--edges", "9,6"), 2, "increasing numbers"),
-        ((dataset, "--plots", tmp_path / "p"), 2, "give --calibrate too"),
+        ((dataset, "--plots", tmp_path / "p"), 2, "--plots is about a calibration"),
+        ((dataset, "--name", "camera 7"), 2, "--name is about a calibration"),
+        ((dataset, "--calibrate", tmp_path / "c.json", "--variant", "restored"), 2, "never gets a likelihood ratio"),
+        ((dataset, "--calibrate", tmp_path / "c.json", "--variant", "fused"), 2, "--frames 2 or more"),
+        ((dataset, "--calibrate", tmp_path / "c.json", "--landmarks", "carried"), 2, "for measuring only"),
         ((dataset, "--calibrate", tmp_path / "there.json"), 2, "exists already"),
         ((dataset, "--calibrate", tmp_path / "few.json", "-q"), 2, "no bin has enough pairs"),
         ((dataset / "wall", "-q"), 6, "no gallery picture could be enrolled"),
@@ -82,17 +87,47 @@ def test_what_is_wrong_is_said(facerecon: Program, dataset: Path, tmp_path: Path
         assert (found, problem in message) == (code, True), message
 
 
+def test_pictures_that_meet_their_own_twins_are_told_and_not_calibrated(
+    facerecon: Program, dataset: Path, tmp_path: Path
+) -> None:
+    for name in ("ada", "bob"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        shutil.copy(dataset / name / "30_1_0_2020.png", tmp_path / "set" / name)
+    done = facerecon("evaluate", "recognition", tmp_path / "set", "--degrade", "width=48,noise=2", "-q")
+    assert done.code == 0, done.err
+    assert "own degraded twin" in " ".join(done.out.split())
+    calibrating = ("--calibrate", tmp_path / "c.json", "-q")
+    done = facerecon("evaluate", "recognition", tmp_path / "set", *calibrating)
+    assert (done.code, "own degraded twin" in done.error) == (2, True)
+
+
+def test_frames_of_a_clip_without_a_face_are_told(facerecon: Program, dataset: Path, tmp_path: Path) -> None:
+    for path in sorted(dataset.glob("[ab]*/*.png")):
+        (tmp_path / path.parent.name / "walk").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / path.parent.name / "walk" / path.name)
+        shutil.copy(path, tmp_path / path.parent.name / path.name)
+    shutil.copy(dataset / "wall/1.png", tmp_path / "ada/walk/99.png")
+    options = ("--degrade", "width=48,noise=2", "--frames", 4, "--variant", "mean", "-q")
+    done = facerecon("evaluate", "recognition", tmp_path, *options)
+    assert done.code == 0, done.err
+    # Two clips of four and three frames, and six pictures that become synthetic tracks of four.
+    assert "failures to acquire: 0 of 8" in done.out
+    assert "frames of them without a face: 1 of 31 (no-face 1)" in done.out
+
+
 def test_a_picture_that_cannot_be_read_fails_the_batch_after_the_figures(
     facerecon: Program, dataset: Path, tmp_path: Path
 ) -> None:
     for path in dataset.rglob("*.png"):
         (tmp_path / path.relative_to(dataset)).parent.mkdir(exist_ok=True)
         (tmp_path / path.relative_to(dataset)).write_bytes(path.read_bytes())
-    (tmp_path / "ada/torn.png").write_bytes(b"torn")
+    (tmp_path / "bob/torn.png").write_bytes(b"torn")
+    (tmp_path / "ada/torn.png").write_bytes(b"")
     done = facerecon("evaluate", "recognition", tmp_path, *FAST)
     assert done.code == 6
     assert json.loads(done.out)["pairs"]["genuine"] == 12
-    assert "1 picture(s) failed, the first ada/torn.png" in done.error
+    assert "2 picture(s) failed, the first ada/torn.png: " in done.error
+    assert "bob" not in done.error
 
 
 def test_shipped_calibrations_are_for_the_default_recognizer_and_used(facerecon: Program, sample: Sample) -> None:

@@ -71,6 +71,22 @@ def test_what_cannot_be_searched_for_is_said(
     assert (done.code, problem in done.error) == (2, True), done.err
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--face", 1, "--largest"), "give one of them"),
+        (("--face", 1), "are about a photo"),
+        (("--calibration", "c.json"), "compares footage with a photo"),
+        (("--sheet", "no/folder/sheet.png"), "is not a folder"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    options: tuple[object, ...], problem: str, facerecon: Program, cases: list[Path]
+) -> None:
+    done = facerecon("search", f"{cases[0]}:t0001", *cases, *options)
+    assert (done.code, problem in done.error) == (2, True), done.err
+
+
 def test_clusters_join_the_same_face_and_a_broken_case_is_listed(
     facerecon: Program, cases: list[Path], tmp_path: Path
 ) -> None:
@@ -87,9 +103,15 @@ def test_clusters_join_the_same_face_and_a_broken_case_is_listed(
 
 
 def test_several_cases_are_compared_and_one_that_fails_does_not_stop_the_others(
-    facerecon: Program, sample: Sample, cases: list[Path], tmp_path: Path
+    facerecon: Program, sample: Sample, cases: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from facerecon.likelihood import documents
+
+    parsed: list[object] = []
+    real = documents._parsed
+    monkeypatch.setattr(documents, "_parsed", lambda *given: parsed.append(given[0]) or real(*given))
     done = facerecon("recognize", *cases, tmp_path / "none.mp4", "--gallery", sample.gallery, "--json", "-q")
+    assert len(parsed) == len(set(parsed)) > 0
     assert done.code == 6
     document = json.loads(done.out)
     assert [each["case"] for each in document["cases"]] == [str(case) for case in cases]

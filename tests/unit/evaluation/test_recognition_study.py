@@ -9,52 +9,28 @@ import pytest
 
 from facerecon.degradation import Degradation
 from facerecon.errors import UsageError
-from facerecon.evaluation.calibrating import Making as CalibrationMaking
-from facerecon.evaluation.calibrating import calibrated
-from facerecon.evaluation.comparison import compare, error_rates, figures_of, resampled
-from facerecon.evaluation.recognition import (
-    comparisons,
-    cross_validated_cllr,
-    differentials,
-    study,
-    summary,
-)
+from facerecon.evaluation.comparison import compare, drawn_persons, error_rates, figures_of, resampled
+from facerecon.evaluation.recognition import comparisons, differentials, failures, study, summary, unseen_cllr
 from facerecon.evaluation.subjects import Clip, groups_of, read_clips, spread_over_people
 from facerecon.evaluation.templates import Engines, Making, Template, outcomes
-from facerecon.likelihood import Assessed, Refused, eer, true_accept_rate
-from facerecon.pictures import encode_png
+from facerecon.likelihood import cllr, eer, fit_logistic, true_accept_rate
 from facerecon.records import Skipped
-from tests.fakes import FakeDetector, FakeRecognizer, picture
-
-TINY = Degradation.parse("width=24,noise=2")
-
-
-def save(path: Path, colour: tuple[int, int, int], *, faces: int = 1) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    drawn = [(40, 20, 80)] if faces else []
-    path.write_bytes(encode_png(picture(160, 120, faces=drawn, colours=[colour]), {}))
+from tests.fakes import FakeDetector, FakeRecognizer
+from tests.unit.evaluation.study_samples import (
+    TINY,
+    distance,
+    engines,
+    everybody,
+    gaussian_people,
+    save,
+    template,
+    three_persons,
+)
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Three persons of one colour each, two or three shades of it; a wall; a file that is no picture."""
-    root = tmp_path / "set"
-    for name, colour in {"ada": (200, 150, 120), "bob": (120, 150, 200), "cyd": (150, 200, 120)}.items():
-        for shade in range(3 if name == "ada" else 2):
-            save(root / name / f"{shade}.png", tuple(value + 2 * shade for value in colour))  # type: ignore[arg-type]
-    return root
-
-
-def engines(enhance=None) -> Engines:
-    return Engines(FakeDetector().detect, FakeRecognizer(), enhance)
-
-
-def distance(vector: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return (1 - np.linalg.norm(matrix - vector, axis=1)).astype(np.float32)
-
-
-def everybody(_: Template) -> str:
-    return ""
+    return three_persons(tmp_path / "set")
 
 
 # --- datasets ---------------------------------------------------------------------------------------------------------
@@ -102,7 +78,9 @@ def test_every_clip_gives_templates_or_a_reason(dataset: Path) -> None:
     save(dataset / "wall/1.png", (0, 0, 0), faces=0)
     (dataset / "torn").mkdir()
     (dataset / "torn/1.png").write_bytes(b"no picture")
-    found = list(outcomes(read_clips(dataset), engines(), [Making(TINY), Making(Degradation(), 4, ("fused",))]))
+    found = list(
+        outcomes(read_clips(dataset), engines(), [Making(TINY), Making(Degradation(), 4, ("fused",))], everybody)
+    )
     assert len(found) == 9
     problems = {each.clip.name: each.gallery for each in found if isinstance(each.gallery, Skipped)}
     assert {name: problem.reason for name, problem in problems.items()} == {
@@ -117,7 +95,7 @@ def test_every_clip_gives_templates_or_a_reason(dataset: Path) -> None:
 
 def test_a_fused_template_is_the_weighted_mean_and_a_sum_is_the_mean_of_its_parts(dataset: Path) -> None:
     making = Making(TINY, 6, ("original", "mean", "original+mean"))
-    probes = next(iter(outcomes(read_clips(dataset), engines(), [making]))).probes[0]
+    probes = next(iter(outcomes(read_clips(dataset), engines(), [making], everybody))).probes[0]
     assert not isinstance(probes, Skipped)
     half = (probes["original"].vector + probes["mean"].vector) / 2
     assert probes["original+mean"].vector == pytest.approx(half, abs=1e-6)
@@ -129,17 +107,49 @@ def test_a_fused_template_is_the_weighted_mean_and_a_sum_is_the_mean_of_its_part
 def test_frames_of_a_clip_are_used_as_they_are(tmp_path: Path) -> None:
     for frame in range(5):
         save(tmp_path / f"ada/walk/{frame}.png", (200 - frame, 150, 120))
-    (found,) = outcomes(read_clips(tmp_path), engines(), [Making(Degradation(), 3, ("mean",))])
+    (found,) = outcomes(read_clips(tmp_path), engines(), [Making(Degradation(), 3, ("mean",))], everybody)
     assert not isinstance(found.probes[0], Skipped)
     assert found.probes[0]["mean"].measured["frames"] == 3
     # Frames 0, 1 and 3 of five: evenly spread.
     assert found.probes[0]["mean"].vector[0] * 255 == pytest.approx(200 - 4 / 3, abs=0.6)
 
 
+def test_frames_without_a_face_are_counted_by_where_it_was_lost(tmp_path: Path) -> None:
+    for frame in range(4):
+        save(tmp_path / f"ada/walk/{frame}.png", (200, 150, 120), faces=int(frame != 2))
+    detector, calls = FakeDetector(), 0
+
+    def losing_one(pictures):
+        nonlocal calls
+        calls += 1
+        found = list(detector.detect(pictures))
+        return found if calls == 1 else [(), *found[1:]]
+
+    clips = read_clips(tmp_path)
+    found = study(clips, None, Engines(losing_one, FakeRecognizer()), [Making(TINY, 4, ("mean",))], everybody)
+    assert (found.frames, found.frames_lost) == (4, {"no-face": 1, "not-acquired": 1})
+    assert found.probes["mean"][0].measured["frames"] == 2
+    document = failures(found)
+    assert document["to_acquire"]["count"] == 0
+    assert document["to_acquire_frames"] == {
+        "count": 2,
+        "requested": 4,
+        "reasons": {"no-face": 1, "not-acquired": 1},
+    }
+
+
+def test_a_clip_in_which_one_frame_has_a_face_is_no_synthetic_track(tmp_path: Path) -> None:
+    for frame in range(3):
+        save(tmp_path / f"ada/walk/{frame}.png", (200, 150, 120), faces=int(frame == 1))
+    (found,) = outcomes(read_clips(tmp_path), engines(), [Making(TINY, 3, ("mean",))], everybody)
+    assert not isinstance(found.probes[0], Skipped)
+    assert found.probes[0]["mean"].measured["frames"] == 1
+
+
 def test_carried_landmarks_need_no_detection_in_the_degraded_picture(dataset: Path) -> None:
     detector = FakeDetector()
     blind = Engines(lambda pictures: [() for _ in pictures], FakeRecognizer())
-    (first, *_) = outcomes(read_clips(dataset), Engines(detector.detect, FakeRecognizer()), [Making(TINY)])
+    (first, *_) = outcomes(read_clips(dataset), Engines(detector.detect, FakeRecognizer()), [Making(TINY)], everybody)
     assert isinstance(first.gallery, Template)
     seen = 0
 
@@ -148,23 +158,25 @@ def test_carried_landmarks_need_no_detection_in_the_degraded_picture(dataset: Pa
         seen += 1
         return detector.detect(pictures) if seen == 1 else blind.detect(pictures)
 
-    (found, *_) = outcomes(read_clips(dataset), Engines(once, FakeRecognizer()), [Making(TINY, carried=True)])
+    (found, *_) = outcomes(
+        read_clips(dataset), Engines(once, FakeRecognizer()), [Making(TINY, carried=True)], everybody
+    )
     assert not isinstance(found.probes[0], Skipped)
     seen = 0
-    (lost, *_) = outcomes(read_clips(dataset), Engines(once, FakeRecognizer()), [Making(TINY)])
+    (lost, *_) = outcomes(read_clips(dataset), Engines(once, FakeRecognizer()), [Making(TINY)], everybody)
     assert isinstance(lost.probes[0], Skipped)
     assert lost.probes[0].reason == "not-acquired"
 
 
 def test_the_restored_part_needs_a_profile_and_its_failure_is_counted(dataset: Path) -> None:
     with pytest.raises(UsageError, match="profile"):
-        list(outcomes(read_clips(dataset), engines(), [Making(TINY, 1, ("restored",))]))
+        list(outcomes(read_clips(dataset), engines(), [Making(TINY, 1, ("restored",))], everybody))
     refusing = engines(lambda _: Skipped(stage="x", kind="image", subject="", reason="too-small", detail="8 px"))
-    for each in outcomes(read_clips(dataset), refusing, [Making(TINY, 1, ("restored",))]):
+    for each in outcomes(read_clips(dataset), refusing, [Making(TINY, 1, ("restored",))], everybody):
         assert isinstance(each.probes[0], Skipped)
         assert (each.probes[0].reason, each.probes[0].outcome) == ("enhancement-failed", "failed")
     doubling = engines(lambda face: face.pixels.repeat(2, 0).repeat(2, 1))
-    (first, *_) = outcomes(read_clips(dataset), doubling, [Making(TINY, 1, ("original", "restored"))])
+    (first, *_) = outcomes(read_clips(dataset), doubling, [Making(TINY, 1, ("original", "restored"))], everybody)
     assert not isinstance(first.probes[0], Skipped)
     assert first.probes[0]["restored"].vector == pytest.approx(first.probes[0]["original"].vector, abs=0.02)
 
@@ -175,12 +187,6 @@ def test_unknown_variants_are_refused() -> None:
 
 
 # --- pairs and figures ------------------------------------------------------------------------------------------------
-
-
-def template(identity: str, clip: str, value: float, **measured: float) -> Template:
-    known = {"inter_eye_px": 12.0, "sharpness": 0.4, "brightness": 120.0, "yaw_deg": 5.0, "pitch_deg": 5.0}
-    known["fine_detail"] = 0.03
-    return Template(Clip(identity, clip, ()), np.array([value], np.float32), {**known, "frames": 1.0, **measured})
 
 
 def test_all_genuine_pairs_but_a_picture_and_its_twin_meet_all_cross_impostors(dataset: Path) -> None:
@@ -199,6 +205,17 @@ def test_people_with_one_picture_each_meet_their_own_twin() -> None:
     comparison = compare(people, people, distance)
     assert len(comparison.genuine) == 4
     assert comparison.genuine.similarity == pytest.approx(1)
+    assert comparison.twins
+    assert not compare(*gaussian_people(5), distance).twins
+
+
+def test_files_of_one_name_in_two_datasets_are_two_pictures() -> None:
+    def shot(folder: str, name: str) -> Template:
+        return Template(Clip("ada", f"ada/{name}", (Path(folder) / name,)), np.zeros(1, np.float32), {})
+
+    footage, portraits = [shot("cam7", "1.jpg")], [shot("custody", "1.jpg"), shot("custody", "2.jpg")]
+    assert len(compare(footage, portraits, distance).genuine) == 2
+    assert len(compare(portraits, portraits, distance).genuine) == 2
 
 
 def test_the_worse_side_has_the_smaller_eye_distance() -> None:
@@ -207,20 +224,6 @@ def test_the_worse_side_has_the_smaller_eye_distance() -> None:
     comparison = compare(probes, galleries, distance)
     assert sorted(comparison.measured(comparison.genuine, "inter_eye_px")) == [10, 30]
     assert sorted(comparison.measured(comparison.impostor, "inter_eye_px")) == [10, 30]
-
-
-def gaussian_people(people: int = 60, pictures: int = 4, seed: int = 0) -> tuple[list[Template], list[Template]]:
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(0, 1, people)
-    made = [
-        [
-            template(f"p{person:03d}", f"p{person:03d}/{kind}{number}", float(centres[person] + rng.normal(0, 0.15)))
-            for person in range(people)
-            for number in range(pictures)
-        ]
-        for kind in ("probe", "gallery")
-    ]
-    return made[0], made[1]
 
 
 def test_figures_from_bins_are_those_of_the_scores_themselves() -> None:
@@ -279,16 +282,64 @@ def test_the_summary_adds_up_and_repeats(dataset: Path) -> None:
 
 def test_refused_gallery_pictures_are_failures_to_enrol(dataset: Path) -> None:
     found = study(
-        read_clips(dataset), None, engines(), [Making(TINY)], lambda each: "no" if each.clip.identity == "bob" else ""
+        read_clips(dataset),
+        None,
+        engines(),
+        [Making(TINY)],
+        lambda _, quality: "dark" if quality.brightness < 155 else "",
     )
     assert (len(found.galleries), len(found.not_enrolled), found.enrolments) == (5, 2, 7)
-    assert {item.detail for item in found.not_enrolled} == {"no"}
+    assert {(item.subject[:3], item.reason, item.detail) for item in found.not_enrolled} == {
+        ("bob", "gallery-picture-refused", "dark")
+    }
+
+
+def test_cllr_on_unseen_persons_is_that_of_unbounded_ratios_fitted_on_the_other_half() -> None:
+    comparison = compare(*gaussian_people(80), distance)
+    first = np.zeros(80, bool)
+    first[np.random.default_rng(7).permutation(80)[:40]] = True
+    costs = []
+    for half in (first, ~first):
+        inside = [
+            [
+                pairs.similarity[
+                    side[comparison.probe_people[pairs.probe]] & side[comparison.gallery_people[pairs.gallery]]
+                ]
+                for pairs in (comparison.genuine, comparison.impostor)
+            ]
+            for side in (half, ~half)
+        ]
+        model = fit_logistic(*inside[0])
+        costs.append(cllr(*(model.log10_lr(scores) for scores in inside[1])))
+    assert unseen_cllr(comparison, 7) == pytest.approx(np.mean(costs), abs=1e-12)
 
 
 def test_cllr_on_unseen_persons_is_near_that_of_the_best_calibration() -> None:
     comparison = compare(*gaussian_people(200), distance)
     best = resampled({"a": comparison}, resamples=2).figures["a"]["cllr_min"]
-    assert best - 0.02 < cross_validated_cllr(comparison, 0) < best + 0.1
+    assert best - 0.02 < (unseen_cllr(comparison, 0) or 0) < best + 0.1
+
+
+def test_a_group_counts_each_picture_once() -> None:
+    clips = [Clip(f"p{number}", f"p{number}", (), ("all",)) for number in range(6)]
+    people = [Template(clip, np.array([row], np.float32), {}) for row, clip in enumerate(clips)]
+    assert differentials(compare(people * 3, people, distance), 0)["all"]["pictures"] == 6
+
+
+def test_a_same_source_pair_counts_as_often_as_its_person_was_drawn() -> None:
+    values = np.random.default_rng(4).normal(0, 1, 40).astype(np.float32)
+    people = [
+        Template(Clip(f"p{row // 2:02d}", f"{row}", (), ("first",) if row < 20 else ()), values[row : row + 1], {})
+        for row in range(40)
+    ]
+    own = np.array([distance(values[row : row + 1], values[row + 1 : row + 2, None])[0] for row in range(0, 40, 2)])
+    shifts = [
+        np.average(own[:10], weights=drawn[:10]) - np.average(own, weights=drawn)
+        for drawn in drawn_persons(20, 0)
+        if drawn[:10].sum()
+    ]
+    found = differentials(compare(people, people, distance), 0)["first"]["genuine_shift_interval"]
+    assert found == pytest.approx(np.quantile(shifts, [0.025, 0.975]), abs=1e-4)
 
 
 def test_a_group_whose_members_look_alike_shows_in_its_impostor_shift() -> None:
@@ -309,68 +360,3 @@ def test_a_group_whose_members_look_alike_shows_in_its_impostor_shift() -> None:
     assert found["alike"]["fmr"] > 0.01 > found["varied"]["fmr"]
     assert found["alike"]["pictures"] == 60
     assert differentials(compare(*gaussian_people(5), distance), 0) == {}
-
-
-# --- calibrations -----------------------------------------------------------------------------------------------------
-
-
-def making(**changes: object) -> CalibrationMaking:
-    settings = {
-        "name": "test",
-        "variant": "original",
-        "dataset": "numbers",
-        "protocol": "all pairs",
-        "degradations": ("none",),
-        "stamp": FakeRecognizer().stamp,
-        "treatment": "fake",
-        "seed": 0,
-        "edges_px": (6.0, 9.0, 20.0),
-        **changes,
-    }
-    return CalibrationMaking(**settings)  # type: ignore[arg-type]
-
-
-def test_a_calibration_holds_for_its_conditions_and_refuses_others(dataset: Path) -> None:
-    found = study(read_clips(dataset), None, engines(), [Making(TINY)], everybody)
-    comparison = compare(*gaussian_people(), distance)
-    calibration, problems = calibrated(comparison, found, making())
-    assert [part.id for part in calibration.bins] == ["9 to 20 px, detail 0.03 to 0.031"]
-    assert problems == ["6 to 9 px between the eyes: 0 same-source pairs of 0 persons; 300 of 50 needed"]
-    usual = template("a", "a", 0).measured
-    high, low = (calibration.assess(value, usual) for value in (0.99, -1.0))
-    assert isinstance(high, Assessed)
-    assert isinstance(low, Assessed)
-    assert high.log10_lr > 0 > low.log10_lr
-    assert high.log10_lr <= np.log10(60)
-    for name, value in {"inter_eye_px": 7.0, "brightness": 10.0, "yaw_deg": 50.0}.items():
-        assert isinstance(calibration.assess(0.9, {**usual, name: value}), Refused)
-
-
-def test_secondary_variants_and_too_little_data_are_refused(dataset: Path) -> None:
-    found = study(read_clips(dataset), None, engines(), [Making(TINY)], everybody)
-    comparison = comparisons(found, distance, 0)["original"]
-    with pytest.raises(UsageError, match="never gets a likelihood ratio"):
-        calibrated(comparison, found, making(variant="restored"))
-    with pytest.raises(UsageError, match="no bin has enough pairs"):
-        calibrated(comparison, found, making())
-
-
-def test_faces_that_lost_less_are_calibrated_apart(dataset: Path) -> None:
-    found = study(read_clips(dataset), None, engines(), [Making(TINY)], everybody)
-    probes, galleries = gaussian_people(120, 6)
-    rng = np.random.default_rng(5)
-    blurred = [number % 3 for number in range(len(probes))]
-    spoilt = [
-        template(
-            each.clip.identity,
-            each.clip.name,
-            float(each.vector[0] + (2 - part) * rng.normal(0, 0.3)),
-            fine_detail=0.02 + 0.02 * part + 0.001 * rng.random(),
-        )
-        for each, part in zip(probes, blurred, strict=True)
-    ]
-    calibration, _ = calibrated(compare(spoilt, galleries, distance), found, making(edges_px=(9.0, 20.0)))
-    costs = [part.metrics.cllr_min.value for part in calibration.bins]
-    assert len(costs) == 3
-    assert costs[0] > costs[1] > costs[2]
-    assert calibration.bins[0].ranges["fine_detail"].high == calibration.bins[1].ranges["fine_detail"].low

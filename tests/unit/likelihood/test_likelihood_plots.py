@@ -62,5 +62,8 @@ def test_same_input_same_bytes() -> None:
 
 def test_several_bins_up_to_four() -> None:
     assert det_svg([small_bin(str(number)) for number in range(4)]).count("<polyline") == 4
+    lone = det_svg([small_bin("6 to 9 px, detail 0.023 to 0.054")])
+    assert "(EER" in lone[lone.index("<polyline") :]
+    assert "…" not in lone
     with pytest.raises(UsageError, match="1 to 4"):
         det_svg([])

@@ -186,12 +186,12 @@ def test_several_pictures_of_a_person_are_averaged_never_maximised() -> None:
     several, _ = scale.strength("original", [(0.62, conditions), (0.3, conditions), (0.3, conditions)])
     assert alone is not None
     assert several is not None
-    assert several.pictures == 3
+    assert (several.pictures, several.left_out) == (3, 0)
     other = 10 ** document.bins[0].log10_lr(0.3)[0]
     assert 10**several.log10 == pytest.approx((10**alone.log10 + 2 * other) / 3, rel=1e-3)
     partly, _ = scale.strength("original", [(0.62, conditions), (0.9, {"inter_eye_px": 3.0})])
     assert partly is not None
-    assert partly.pictures == 1
+    assert (partly.pictures, partly.left_out) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,12 @@ def test_a_calibration_for_something_else_is_an_error_when_asked_for_and_left_as
     none, why = Calibrations([document], FakeRecognizer()).strength("original", [(0.9, {"inter_eye_px": 20.0})])
     assert none is None
     assert why.startswith("not calibrated")
+
+
+def test_why_there_is_no_ratio_is_told_of_the_variant_that_is_meant() -> None:
+    mixed = Calibrations([calibration("original", treatment="no mirror")], FakeRecognizer())
+    assert "the treatment" in mixed.strength("original", [(0.9, {"inter_eye_px": 20.0})])[1]
+    assert mixed.strength("fused", [(0.9, {"inter_eye_px": 20.0})])[1].endswith("model and variant fused")
 
 
 def test_two_calibrations_for_one_variant_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from facerecon.hashing import sha256_file
 from facerecon.pipeline import searching
 from facerecon.pipeline.sheets import CELL_PX, Cell, Strip, contact_sheet
 from facerecon.pipeline.strength import Calibrations
+from facerecon.pipeline.templates import Refused
 from facerecon.profiles import Recognize
-from facerecon.records import EmbeddingRecord, FaceView
+from facerecon.records import EmbeddingRecord, FaceView, TrackRecord
 from facerecon.stages import Silent
 from tests.fakes import OTHER, SKIN, FakeDetector, FakeRecognizer, picture
 from tests.unit.pipeline.stage_cases import compare_again, extracted, profile, walk
@@ -75,6 +77,12 @@ def test_between_two_tracks_there_is_no_ratio(cases: list[Path]) -> None:
 def test_a_track_that_is_not_there_is_an_error_that_lists_those_that_are(cases: list[Path]) -> None:
     with pytest.raises(UsageError, match=r"no track t0009.*there are: t0001"):
         searching.find_track(read(cases), cases[0], "t0009")
+    elsewhere = Refused("t0009", "no-usable-shot", "too small")
+    archive = replace(read(cases), refused=((cases[1], elsewhere),))
+    with pytest.raises(UsageError, match=r"can be compared; there are"):
+        searching.find_track(archive, cases[0], "t0009")
+    with pytest.raises(UsageError, match=r"can be compared \(too small\); there are"):
+        searching.find_track(archive, cases[1], "t0009")
     with pytest.raises(UsageError, match="given twice"):
         read([cases[0], cases[0]])
 
@@ -100,6 +108,21 @@ def test_recorded_vectors_are_used_where_recognizer_and_treatment_are_the_same(c
     (again,) = read(cases[:1], other).entries
     assert other.seen > 0
     assert again.template.embedding.vector == pytest.approx(entry.template.embedding.vector, abs=1e-6)
+
+
+def test_recorded_vectors_of_shots_that_are_refused_now_are_not_used(tmp_path: Path) -> None:
+    nearer = [picture(faces=[(5 + 3 * n, 20, 30 + 2 * n)], background=30 + 15 * (n % 2)) for n in range(20)]
+    with extracted(tmp_path / "c", nearer) as case:
+        compare_again(case, tmp_path / "gallery", profile())
+    (before,) = read([tmp_path / "c"]).entries
+    sizes = sorted(chip.detection.frontal_inter_eye_px for chip in before.template.chips)
+    assert sizes[0] < sizes[-1]
+    strict = Recognize(min_inter_eye_px=sizes[-1])
+    archive = searching.read_archive([tmp_path / "c"], FakeRecognizer(), strict, Silent())
+    (entry,) = archive.entries
+    refused = {each.subject for _, each in archive.refused}
+    assert refused
+    assert not refused & {chip.id for chip in entry.template.chips}
 
 
 def test_a_case_that_cannot_be_read_is_listed_and_the_others_are_searched(cases: list[Path]) -> None:
@@ -144,6 +167,22 @@ def test_two_tracks_of_one_moment_are_never_one_person(tmp_path: Path) -> None:
     one, other = (entry.template.embedding for entry in archive.entries)
     assert one.similarity(other) > 0.9
     assert [len(each.entries) for each in searching.group(archive, 0.5)] == [1, 1]
+
+
+def test_many_looks_alikes_do_not_bring_two_tracks_of_one_moment_together(cases: list[Path]) -> None:
+    (alike, *_) = read(cases).entries
+    track = alike.template.track
+    later = track.model_copy(update={"first": track.last, "last": track.last})
+
+    def entry(case: str, number: int, when: TrackRecord) -> searching.Entry:
+        named = when.model_copy(update={"id": f"t{number:04d}"})
+        return replace(alike, case=Path(case), template=replace(alike.template, track=named))
+
+    together = [entry("a", 1, track), entry("a", 2, track)]
+    others = [entry(f"c{number}", 1, later) for number in range(30)]
+    archive = searching.Archive((*together, *others), (), ())
+    for each in searching.group(archive, 0.5):
+        assert not {id(entry) for entry in together} <= {id(entry) for entry in each.entries}
 
 
 def test_contact_sheet_shows_pixels_as_they_are() -> None:

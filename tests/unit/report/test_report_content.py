@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import report_builder
 import report_example as example
+import report_facts
+import report_ledger
 from report_reading import as_text, strings
 
 from facerecon.errors import IntegrityError
@@ -65,7 +68,7 @@ def test_head_says_who_what_why_and_that_nobody_reviewed_it() -> None:
     facts = {fact.label: fact.value for fact in head.facts}
     assert facts["Operator"] == "A. Examiner"
     assert facts["Purpose"] == "Who enters by the rear door?"
-    assert facts["Source SHA-256"] == example.SOURCE_SHA
+    assert facts["Source SHA-256"] == report_facts.SOURCE_SHA
     assert facts["Report date"].startswith("2024-05-02 08:06:00 UTC")
 
 
@@ -120,8 +123,11 @@ def test_all_counts_are_shown_and_add_up() -> None:
 
 
 def test_an_account_that_does_not_add_up_is_denounced() -> None:
-    details = {**example.EXTRACTED, "counts": {"frames": {"requested": 9, "written": 1, "failed": 1, "skipped": 1}}}
-    lines = example.ledger(example.CREATED, ("extract.started", {}), ("extract.finished", details))
+    details = {
+        **report_ledger.EXTRACTED,
+        "counts": {"frames": {"requested": 9, "written": 1, "failed": 1, "skipped": 1}},
+    }
+    lines = report_ledger.ledger(report_ledger.CREATED, ("extract.started", {}), ("extract.finished", details))
     assert "These accounts do NOT add up: extract frames." in words(
         document(replace(example.full_case(), ledger=lines, ledger_head=lines[-1].hash))
     )
@@ -141,7 +147,7 @@ def test_omissions_are_gathered_by_reason_with_examples() -> None:
         "58",
         "f000003-f000044; f000120-f000135",
     ]
-    assert sum(int(row[4]) for row in row_texts(table)) == sum(item.count for item in example.SKIPPED)
+    assert sum(int(row[4]) for row in row_texts(table)) == sum(item.count for item in report_ledger.SKIPPED)
 
 
 def test_no_face_is_a_plain_result() -> None:
@@ -159,14 +165,14 @@ def test_a_case_with_only_extract_says_what_was_not_run() -> None:
 
 
 def test_a_case_without_any_stage_still_renders() -> None:
-    lines = example.ledger(example.CREATED)
+    lines = report_ledger.ledger(report_ledger.CREATED)
     empty = replace(example.no_face_case(), frames=(), ledger=lines, ledger_head=lines[-1].hash)
     assert "Nothing has been examined yet" in words(document(empty))
 
 
 def test_failed_and_killed_stages_are_named_with_the_reason() -> None:
-    lines = example.ledger(
-        *example.EXTRACT_LINES,
+    lines = report_ledger.ledger(
+        *report_ledger.EXTRACT_LINES,
         ("enhance.started", {}),
         ("enhance.failed", {"reason": "disk full"}),
         ("recognize.started", {}),
@@ -177,7 +183,7 @@ def test_failed_and_killed_stages_are_named_with_the_reason() -> None:
 
 
 def test_no_candidate_excludes_nobody() -> None:
-    build = example.Builder()
+    build = report_builder.Builder()
     track = build.add_track(1, 45, 119, [(41, 47)])
     build.add_gallery("A", "a.jpg")
     build.compare(track, "fused", [0.2])
@@ -204,7 +210,7 @@ def test_scores_of_restored_pictures_are_secondary_and_last() -> None:
 
 
 def test_the_strongest_candidate_is_never_taken_from_a_restored_picture() -> None:
-    build = example.Builder()
+    build = report_builder.Builder()
     track = build.add_track(1, 45, 119, [(41, 47)])
     build.add_gallery("Original Choice", "a.jpg")
     build.compare(track, "restored", [0.99])
@@ -230,11 +236,11 @@ def test_measurements_are_shown_with_their_mean_only_when_there_are_any() -> Non
 
 def test_source_digests_before_and_after_are_compared() -> None:
     assert "All recorded digests of the source are equal." in words(document(example.full_case()))
-    changed = {**example.EXTRACTED, "source_sha256_after": "00" * 32}
-    lines = example.ledger(example.CREATED, ("extract.started", {}), ("extract.finished", changed))
+    changed = {**report_ledger.EXTRACTED, "source_sha256_after": "00" * 32}
+    lines = report_ledger.ledger(report_ledger.CREATED, ("extract.started", {}), ("extract.finished", changed))
     text = words(document(replace(example.full_case(), ledger=lines, ledger_head=lines[-1].hash)))
     assert "The recorded digests of the source DIFFER." in text
-    lines = example.ledger(example.CREATED)
+    lines = report_ledger.ledger(report_ledger.CREATED)
     assert "no digest of the source taken after" in words(document(replace(example.full_case(), ledger=lines)))
 
 
@@ -243,9 +249,9 @@ def test_limits_cite_the_demographic_study() -> None:
 
 
 def test_pictures_by_number_are_used_when_there_is_no_clock() -> None:
-    build = example.Builder()
+    build = report_builder.Builder()
     build.add_track(1, 45, 119, [(41, 47)], enhanced=0)
-    made = document(build.report(info=example.info(kind="folder", clock="order")))
+    made = document(build.report(info=report_facts.info(kind="folder", clock="order")))
     assert "picture 46" in words(made)
     assert blocks(made, Timelines)[0].timeline.axis[0] == (0.0, "1")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-import time
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 import report_example as example
+import report_facts
 from report_reading import Page, squeezed, strings
 
 from facerecon.report.blocks import plots_of
@@ -104,10 +104,10 @@ def test_headings_descend_in_steps_of_one(case) -> None:
 def test_hostile_names_are_shown_and_do_nothing() -> None:
     text = render_html(example.hostile_case())
     page = Page(text)
-    assert example.SCRIPT in page.words
-    assert example.TYPST in page.words
-    assert example.CHINESE in page.words
-    assert example.ARABIC in page.words
+    assert report_facts.SCRIPT in page.words
+    assert report_facts.TYPST in page.words
+    assert report_facts.CHINESE in page.words
+    assert report_facts.ARABIC in page.words
     assert "</style><b>" in page.words
     assert "\u202e" not in text
 
@@ -117,11 +117,8 @@ def test_equal_content_gives_equal_pages(make: Callable[[], CaseReport]) -> None
     assert render_html(make()) == render_html(make())
 
 
-def test_a_large_case_renders_in_reasonable_time() -> None:
-    report = example.large_case(60)
-    begun = time.perf_counter()
-    text = render_html(report)
-    assert time.perf_counter() - begun < 5
+def test_a_large_case_is_shown_whole() -> None:
+    text = render_html(example.large_case(60))
     assert text.count('class="pair"') == 60
 
 

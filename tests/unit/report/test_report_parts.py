@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+import report_builder
+import report_calibrations
 import report_example as example
+import report_facts
+import report_ledger
+from report_reading import strings
 
 from facerecon.errors import IntegrityError
 from facerecon.records import Timestamp
 from facerecon.report.blocks import Cell, Column, Table
+from facerecon.report.candidates import ONE_COMPARISON
+from facerecon.report.content import CaseReport
 from facerecon.report.figures import Album, ComparisonFigure, Picture, png_size
 from facerecon.report.glyphs import covered, printable
 from facerecon.report.history import stage_history
@@ -26,6 +34,8 @@ from facerecon.report.notation import (
     threshold,
     utc,
 )
+from facerecon.report.sections import document
+from facerecon.report.strength import source_words
 from facerecon.report.timeline import Clock, timelines
 
 
@@ -106,7 +116,7 @@ def test_timeline_is_cut_into_parts_over_one_axis() -> None:
 
 
 def test_a_moment_is_still_visible_and_inside() -> None:
-    build = example.Builder()
+    build = report_builder.Builder()
     build.add_track(1, 239, 239, [(41, 47)])
     build.add_track(2, 0, 0, [(41, 47)])
     report = build.report()
@@ -116,12 +126,12 @@ def test_a_moment_is_still_visible_and_inside() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 0.4, 59.0, 3600.0, 40_000.0, 900_000.0])
 def test_axis_has_few_marks_at_every_length(seconds: float) -> None:
-    build = example.Builder()
-    build.frames = [example.frame(0, 0.0), example.frame(1, seconds)]
+    build = report_builder.Builder()
+    build.frames = [report_facts.frame(0, 0.0), report_facts.frame(1, seconds)]
     report = build.report(tracks=example.full_case().tracks[:0])
     clock = Clock("stream", report.frames)
     build.add_track(1, 0, 1, [(41, 47)])
-    build.tracks[0] = build.tracks[0].model_copy(update={"last": example.stamp(seconds)})
+    build.tracks[0] = build.tracks[0].model_copy(update={"last": report_facts.stamp(seconds)})
     (line,) = timelines(build.report(), clock, rows_each=20)
     assert 2 <= len(line.axis) <= 6
     assert all(0 <= position <= 100 for position, _ in line.axis)
@@ -159,9 +169,11 @@ def test_numbers_have_one_form() -> None:
 
 
 def test_invisible_characters_are_made_visible() -> None:
-    assert shown(example.OVERRIDE) == "invoice[U+202E]gpj.exe"
+    assert shown(report_facts.OVERRIDE) == "invoice[U+202E]gpj.exe"
     assert shown("a\tb\nc\x00\ufeff\u200b\udcff") == "a[U+0009]b[U+000A]c[U+0000][U+FEFF][U+200B][U+DCFF]"
-    assert shown(example.ARABIC + example.CHINESE + "é😀") == example.ARABIC + example.CHINESE + "é😀"
+    assert (
+        shown(report_facts.ARABIC + report_facts.CHINESE + "é😀") == report_facts.ARABIC + report_facts.CHINESE + "é😀"
+    )
     assert shown_lines("a: 1\n  b: \u202e2\n") == "a: 1\n  b: [U+202E]2"
 
 
@@ -177,7 +189,7 @@ def test_only_characters_with_a_glyph_are_printed() -> None:
     assert covered("é")
     assert covered("ж")
     assert not covered("王")
-    assert printable(example.CYRILLIC + example.ARABIC) == example.CYRILLIC + example.ARABIC
+    assert printable(report_facts.CYRILLIC + report_facts.ARABIC) == report_facts.CYRILLIC + report_facts.ARABIC
     assert printable("王 x😀") == "[U+738B] x[U+1F600]"
     assert printable("é ж", strict=True) == "é [U+0436]"
 
@@ -192,7 +204,7 @@ def test_long_words_can_break_and_digests_stay_whole() -> None:
 
 
 def test_history_takes_the_details_of_the_last_finished_run() -> None:
-    lines = example.ledger(
+    lines = report_ledger.ledger(
         ("enhance.started", {}),
         ("enhance.finished", {"seed": 1}),
         ("enhance.started", {}),
@@ -213,7 +225,7 @@ def test_history_takes_the_details_of_the_last_finished_run() -> None:
     ],
 )
 def test_history_survives_missing_and_odd_details(details: dict) -> None:
-    history = stage_history(example.ledger(("extract.finished", details)), "extract")
+    history = stage_history(report_ledger.ledger(("extract.finished", details)), "extract")
     assert (history.accounts, history.models, history.steps, history.durations) == ((), (), (), {})
 
 
@@ -223,7 +235,45 @@ def test_tables_refuse_ragged_rows() -> None:
 
 
 def test_the_order_clock_counts_pictures_from_one() -> None:
-    clock = Clock("order", [example.frame(7, 0.5)])
-    assert clock.text(example.stamp(0.5)) == "picture 8"
+    clock = Clock("order", [report_facts.frame(7, 0.5)])
+    assert clock.text(report_facts.stamp(0.5)) == "picture 8"
     assert clock.text(Timestamp(pts=3, time_base=(1, 1))) == "picture 4"
     assert clock.span(Timestamp(pts=3, time_base=(1, 1)), Timestamp(pts=5, time_base=(1, 1))) == "3 pictures"
+
+
+# --- strength ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pictures", "left_out", "words"),
+    [
+        (1, 0, ""),
+        (3, 0, ", mean over 3 gallery pictures"),
+        (2, 1, ", mean over 2 gallery pictures; 1 more outside the calibration"),
+        (1, 4, ", by one gallery picture; 4 more outside the calibration"),
+    ],
+)
+def test_gallery_pictures_that_a_ratio_does_not_rest_on_are_told(pictures: int, left_out: int, words: str) -> None:
+    (line, *_) = [line for line in example.full_case().candidates if line.strength is not None]
+    assert line.strength is not None
+    told = source_words(line.strength.model_copy(update={"pictures": pictures, "left_out": left_out}))
+    assert told.partition(line.strength.bin)[2] == words
+
+
+def test_two_ratios_of_one_person_are_called_one_comparison() -> None:
+    def told(report: CaseReport) -> bool:
+        return ONE_COMPARISON in "\n".join(strings(document(report).sections))
+
+    full = example.full_case()
+    assert not told(full)
+    fused = next(line for line in full.candidates if line.strength is not None)
+    other = report_calibrations.calibration(variant="original")
+    assert fused.strength is not None
+    second = fused.strength.model_copy(update={"calibration": other.name, "calibration_sha256": other.sha256})
+    lines = [
+        line.model_copy(update={"strength": second, "no_strength": ""})
+        if (line.track, line.variant, line.rank) == (fused.track, "original", 1)
+        else line
+        for line in full.candidates
+    ]
+    assert told(replace(full, candidates=tuple(lines), calibrations=(*full.calibrations, other)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pikepdf
 import pytest
+import report_builder
 import report_example as example
+import report_facts
 import typst
 
 from facerecon.report import pdf
@@ -113,20 +114,20 @@ def test_hostile_names_reach_typst_as_data_only(monkeypatch: pytest.MonkeyPatch)
     render_pdf(example.hostile_case())
     render_pdf(example.full_case())
     assert seen[0][0] == seen[1][0]
-    assert example.SCRIPT not in seen[0][0].decode()
+    assert report_facts.SCRIPT not in seen[0][0].decode()
     assert seen[0][2]["ignore_system_fonts"] is True
 
 
 def test_hostile_names_render_to_an_archival_file() -> None:
     with pikepdf.open(io.BytesIO(render_pdf(example.hostile_case()))) as opened, opened.open_metadata() as metadata:
         assert metadata["pdfaid:part"] == "2"
-        assert metadata["dc:title"].endswith(f"{example.TYPST} {printable(example.SCRIPT)}")
+        assert metadata["dc:title"].endswith(f"{report_facts.TYPST} {printable(report_facts.SCRIPT)}")
 
 
 def test_marks_that_no_font_can_set_do_not_stop_the_report() -> None:
     # A Libertinus-only letter under a DejaVu-only mark: each is covered, but not together.
-    odd = example.info("\ua75b\u0f35 e\u0483\u1ab0.mp4")
-    assert render_pdf(example.Builder().report(info=odd)).startswith(b"%PDF-")
+    odd = report_facts.info("\ua75b\u0f35 e\u0483\u1ab0.mp4")
+    assert render_pdf(report_builder.Builder().report(info=odd)).startswith(b"%PDF-")
 
 
 def test_a_combination_without_a_glyph_is_set_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,9 +160,6 @@ def test_missing_glyphs_are_explained_only_where_there_are_any() -> None:
     assert "Unicode number" in pdf._data(document(example.hostile_case()), strict=False)["glyph_note"]
 
 
-def test_a_large_case_renders_in_reasonable_time_and_size() -> None:
-    report = example.large_case(60)
-    begun = time.perf_counter()
-    made = render_pdf(report)
-    assert time.perf_counter() - begun < 20
+def test_a_large_case_has_a_reasonable_size() -> None:
+    made = render_pdf(example.large_case(60))
     assert len(made) < 20_000_000

@@ -10,14 +10,17 @@ from typing import Any
 
 import pikepdf
 import pytest
+import report_builder
+import report_calibrations
 import report_example as example
+import report_facts
 from report_reading import Page, squeezed, strings
 
 from facerecon.errors import IntegrityError
 from facerecon.likelihood import verbal_support
 from facerecon.records import Candidate, ExplanationRecord, Strength
 from facerecon.report.blocks import Cards, Document, Plot, Section, Table, Text, plots_of
-from facerecon.report.calibrations import impostor_words
+from facerecon.report.calibrations import SELECTED, impostor_words
 from facerecon.report.content import CaseReport
 from facerecon.report.html import render_html
 from facerecon.report.pdf import render_pdf
@@ -101,8 +104,8 @@ def test_the_printed_scale_is_the_one_that_is_used() -> None:
 @pytest.mark.parametrize(
     ("reason", "expected"),
     [
-        (example.NOT_CALIBRATED, "not calibrated"),
-        (example.TOO_SMALL, "outside the calibration"),
+        (report_facts.NOT_CALIBRATED, "not calibrated"),
+        (report_facts.TOO_SMALL, "outside the calibration"),
         ("", "not calibrated"),
     ],
 )
@@ -118,7 +121,8 @@ def test_without_a_ratio_the_reason_stands_in_its_place(reason: str, expected: s
 def test_no_calibration_no_ratio_anywhere() -> None:
     case = example.full_case()
     bare = tuple(
-        line.model_copy(update={"strength": None, "no_strength": example.NOT_CALIBRATED}) for line in case.candidates
+        line.model_copy(update={"strength": None, "no_strength": report_facts.NOT_CALIBRATED})
+        for line in case.candidates
     )
     made = document(replace(case, candidates=bare, calibrations=(), explanations=()))
     assert not RATIO.search(words(made))
@@ -164,7 +168,7 @@ def test_a_ratio_of_something_else_stops_the_report(update: dict[str, Any], mess
 
 
 def test_the_facts_of_the_calibration_stand_in_the_report() -> None:
-    by = example.calibration()
+    by = report_calibrations.calibration()
     made = document(example.full_case())
     text = "\n".join(strings(section(made, "strength-1")))
     for fact in (by.name, by.sha256, by.model, by.treatment, by.dataset, by.protocol, *by.degradations, "2024-04-30"):
@@ -197,8 +201,9 @@ def test_the_scale_and_what_a_ratio_is_not_are_told() -> None:
     blocks = section(document(example.full_case()), "strength").blocks
     text = "\n".join(strings(blocks))
     assert all(term in text for term in ("prior odds", "transposed conditional", "not the probability", "ENFSI"))
-    assert isinstance(blocks[1], Table)
-    assert len(blocks[1].rows) == len(SCALE)
+    assert SELECTED in text
+    (scale,) = [block for block in blocks if isinstance(block, Table)]
+    assert len(scale.rows) == len(SCALE)
 
 
 def test_the_leading_card_has_the_sentence_and_the_table_the_short_words() -> None:
@@ -228,20 +233,20 @@ def test_a_limited_ratio_is_explained() -> None:
 def test_reasons_for_no_ratio_are_told_in_full() -> None:
     made = document(example.full_case())
     captions = [block.caption for block in section(made, "track-t0002").blocks if isinstance(block, Table)]
-    assert any(example.TOO_SMALL in caption for caption in captions)
+    assert any(report_facts.TOO_SMALL in caption for caption in captions)
     summary = "\n".join(block.text for block in made.sections[0].blocks if isinstance(block, Text))
     assert "6 of 8 comparisons without a ratio:" in summary
-    assert example.TOO_SMALL in summary
+    assert report_facts.TOO_SMALL in summary
 
 
 def test_calibrations_that_hold_for_nothing_are_still_shown() -> None:
     case = example.full_case()
     bare = tuple(
-        line.model_copy(update={"strength": None, "no_strength": example.TOO_SMALL}) for line in case.candidates
+        line.model_copy(update={"strength": None, "no_strength": report_facts.TOO_SMALL}) for line in case.candidates
     )
     made = document(replace(case, candidates=bare, explanations=()))
     assert "no comparison of this case lies in the conditions" in words(made)
-    assert example.calibration().sha256 in words(made)
+    assert report_calibrations.calibration().sha256 in words(made)
     assert not plots_of(made.sections)
 
 
@@ -262,7 +267,7 @@ def test_the_leading_candidates_plot_stands_with_its_track_and_is_marked() -> No
 def test_bins_that_no_leading_candidate_uses_are_drawn_without_a_mark() -> None:
     case = example.full_case()
     second = case.candidates[1]
-    moved: Strength = example.strength(second.similarity, 9.0, example.calibration())
+    moved: Strength = report_calibrations.strength(second.similarity, 9.0, report_calibrations.calibration())
     lines = (case.candidates[0], second.model_copy(update={"strength": moved}), *case.candidates[2:])
     (plot,) = [
         block
@@ -274,7 +279,7 @@ def test_bins_that_no_leading_candidate_uses_are_drawn_without_a_mark() -> None:
 
 
 def test_several_bins_of_one_ratio_are_all_drawn() -> None:
-    both = ", ".join(part.id for part in example.calibration().bins)
+    both = ", ".join(part.id for part in report_calibrations.calibration().bins)
     made = document(with_strength(example.full_case(), bin=both, pictures=2))
     drawn = [block.alt for block in section(made, "track-t0001").blocks if isinstance(block, Plot)]
     assert len(drawn) == 2
@@ -283,9 +288,9 @@ def test_several_bins_of_one_ratio_are_all_drawn() -> None:
 
 @pytest.mark.parametrize("similarity", [0.2, 0.35, 0.45, 0.55, 0.9])
 def test_the_shares_in_the_caption_are_those_of_the_curves(similarity: float) -> None:
-    by = example.calibration()
+    by = report_calibrations.calibration()
     part = by.bins[1]
-    strength = example.strength(similarity, 14.8, by)
+    strength = report_calibrations.strength(similarity, 14.8, by)
     case = example.full_case()
     first = case.candidates[0].model_copy(update={"strength": strength, "similarity": similarity})
     made = document(replace(case, candidates=(first, *case.candidates[1:])))
@@ -313,16 +318,18 @@ def test_plots_are_in_the_page_and_in_the_pdf() -> None:
 
 
 def test_hostile_names_of_calibrations_do_nothing() -> None:
-    build = example.Builder()
+    build = report_builder.Builder()
     track = build.add_track(1, 45, 119, [(41, 47)])
     build.add_gallery("A", "a.jpg")
-    name = f"{example.SCRIPT} {example.TYPST} {example.OVERRIDE}"
-    part = example.calibration().bins[1].model_copy(update={"id": f"<b>&{name}\x00"})
-    by = example.calibration().model_copy(update={"name": name, "dataset": example.CHINESE, "bins": (part,)})
+    name = f"{report_facts.SCRIPT} {report_facts.TYPST} {report_facts.OVERRIDE}"
+    part = report_calibrations.calibration().bins[1].model_copy(update={"id": f"<b>&{name}\x00"})
+    by = report_calibrations.calibration().model_copy(
+        update={"name": name, "dataset": report_facts.CHINESE, "bins": (part,)}
+    )
     build.compare(track, "fused", [0.55], by=by)
     report = build.report()
     text = render_html(report)
-    assert example.SCRIPT in Page(text).words
+    assert report_facts.SCRIPT in Page(text).words
     assert "\u202e" not in text
     assert render_pdf(report).startswith(b"%PDF-")
 

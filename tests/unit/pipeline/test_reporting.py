@@ -1,0 +1,51 @@
+"""The report stage, and measurement against a known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facerecon.manifest import verify
+from facerecon.pipeline.accounts import Context
+from facerecon.pipeline.enhancement import enhance
+from facerecon.pipeline.measurement import measure, psnr_db, ssim
+from facerecon.pipeline.reporting import collect, report
+from facerecon.pipeline.summaries import report_summary
+from facerecon.stages import Silent
+from tests.fakes import FakeRestorer
+from tests.unit.pipeline.stage_cases import compared, extracted, profile, walk
+
+
+def test_report_is_rendered_from_verified_records_and_kept(tmp_path: Path) -> None:
+    case = compared(tmp_path)
+    content = collect(case)
+    assert len(content.restored) == 2
+    for expected in ("report/report.html", "report/report-2.html"):
+        html, pdf = report(case, lambda c: f"<p>{len(c.tracks)}", lambda _: b"%PDF", Context(profile(), Silent()))
+        assert html == expected
+        assert pdf == expected.replace("html", "pdf")
+    assert report_summary(case)["ledger_head"] == case.ledger.head
+    verify(case.root)
+
+
+def test_measurement_against_truth(tmp_path: Path) -> None:
+    frames = walk()
+    case = extracted(tmp_path / "c", frames)
+    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(), Silent()))
+    figures = measure(case, lambda index, scale: frames[index].repeat(scale, 0).repeat(scale, 1), "the drawing")
+    best = {(f.variant, f.metric): f.value for f in figures}
+    assert best[("realesrgan-x4plus", "PSNR")] > best[("bicubic", "PSNR")] > 20
+    assert best[("realesrgan-x4plus", "SSIM")] == pytest.approx(1)
+    assert collect(case).measurements == tuple(figures)
+
+
+def test_psnr_and_ssim_ignore_gain_and_offset_only() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(40, 200, (32, 32, 3), dtype=np.uint8)
+    dim = (truth * 0.5 + 20).astype(np.uint8)
+    noisy = np.clip(truth + rng.normal(0, 20, truth.shape), 0, 255).astype(np.uint8)
+    assert psnr_db(dim, truth) > 45
+    assert psnr_db(noisy, truth) == pytest.approx(10 * np.log10(255**2 / 20**2), abs=1)
+    assert ssim(noisy, truth) < ssim(dim, truth) <= 1
