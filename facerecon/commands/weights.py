@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from facerecon.commands import options
 from facerecon.console import Console
@@ -32,7 +32,7 @@ def list_weights(as_json: options.JsonOption = False) -> None:
     items = [(item, status(item)) for item in load_registry().weights]
     if as_json:
         console.result({"folder": str(weights_cache()), "weights": [_document(item, state) for item, state in items]})
-    table = Table("id", "role", "comes", "state", "licence", box=None, header_style="dim", pad_edge=False)
+    table = Table(Column("id", no_wrap=True), "role", "comes", "state", "licence", box=None, header_style="dim", pad_edge=False)
     for item, state in items:
         table.add_row(item.id, item.role, item.provider, f"[{_STYLES[state]}]{state}[/]", item.licence)
     console.show(table)

@@ -166,7 +166,10 @@ class Workbench:
         from facerecon.weights import entry, require
 
         for name in self.profile.models(enhance=enhance, recognize=recognize):
-            require(entry(name))
+            item = entry(name)
+            require(item)
+            if item.capabilities.teacher:
+                require(entry(item.capabilities.teacher.id))
 
     @cached_property
     def detector(self) -> Detector:

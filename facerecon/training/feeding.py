@@ -49,6 +49,8 @@ def pictures_of(squares: torch.Tensor) -> torch.Tensor:
 
 def batches(maker: Maker, *, first: int, last: int, size: int, workers: int, pinned: bool) -> Iterator[Batch]:
     """Yield the batches `first` to `last` - 1 of `size` examples, in order; made ahead by `workers` processes."""
+    if first >= last:
+        return
     loader: DataLoader[Any] = DataLoader(
         _Examples(maker),
         batch_sampler=[list(range(number * size, (number + 1) * size)) for number in range(first, last)],

@@ -9,6 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from facerecon.degradation import Degradation, degrade
 from facerecon.engines import adaptive, catalogue
 from facerecon.engines.adaptive import AdaptiveEmbedder
 from facerecon.engines.dlib_resnet import DlibResNet, StudentResNet
@@ -126,3 +127,22 @@ def test_the_limits_must_rise(student: Entry) -> None:
     document["capabilities"]["teacher"]["alone_from_px"] = 10
     with pytest.raises(ValueError, match="alone_from_px must be above mixed_from_px"):
         Entry.model_validate(document)
+
+
+def test_the_shipped_student_finds_the_sharp_faces_vector_from_small_faces_better_than_its_teacher(
+    face: FaceView,
+) -> None:
+    ours, teacher = (catalogue.open_recognizer(name, device="cpu") for name in ("dlib-lq", "dlib-resnet"))
+    (sharp,) = teacher.embed([face])
+    given = []
+    for width, seed in ((12, 0), (16, 1), (16, 2), (20, 3)):
+        wanted = Degradation.validated({"width": width, "noise": 4, "jpeg": 60, "seed": seed})
+        made = degrade(face.pixels, wanted, face.landmarks)
+        given.append(FaceView(made.pixels, made.carried(face.landmarks)))
+    distances = [[np.linalg.norm(each.vector - sharp.vector) for each in one.embed(given)] for one in (ours, teacher)]
+    assert all(mine < its for mine, its in zip(*distances, strict=True))
+
+
+def test_the_shipped_student_leaves_sharp_faces_to_its_teacher(face: FaceView) -> None:
+    ours, teacher = (catalogue.open_recognizer(name, device="cpu") for name in ("dlib-lq", "dlib-resnet"))
+    np.testing.assert_array_equal(ours.embed([face])[0].vector, teacher.embed([face])[0].vector)
