@@ -129,7 +129,9 @@ def _without_ratio(lines: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     if len(told) > _REASONS:
         told = [*told[:_REASONS], f"{len(told) - _REASONS} more reasons; see the report"]
     # The console wraps nothing by itself, and what is padded would be cut at the terminal's edge.
-    return [Padding(Text(f"no LR: {reason}", style="dim", no_wrap=False), (0, 0, 0, 2)) for reason in told]
+    return [
+        Padding(Text(f"no LR: {reason}", style="dim", no_wrap=False, overflow="fold"), (0, 0, 0, 2)) for reason in told
+    ]
 
 
 def _such(count: int) -> str:

@@ -32,7 +32,8 @@ def list_weights(as_json: options.JsonOption = False) -> None:
     items = [(item, status(item)) for item in load_registry().weights]
     if as_json:
         console.result({"folder": str(weights_cache()), "weights": [_document(item, state) for item, state in items]})
-    table = Table(Column("id", no_wrap=True), "role", "comes", "state", "licence", box=None, header_style="dim", pad_edge=False)
+    name = Column("id", no_wrap=True)  # what is typed into other commands must not be cut
+    table = Table(name, "role", "comes", "state", "licence", box=None, header_style="dim", pad_edge=False)
     for item, state in items:
         table.add_row(item.id, item.role, item.provider, f"[{_STYLES[state]}]{state}[/]", item.licence)
     console.show(table)
