@@ -15,6 +15,7 @@ from rich.text import Text
 
 from facerecon.commands import options
 from facerecon.console import Console
+from facerecon.hashing import sha256_file
 
 _ROWS = 12
 _TITLES = {
@@ -71,7 +72,9 @@ def train(
         result = run(training, where, device=device, listener=console, watcher=board)
     corpus = result.corpus
     facts = {
+        "task": training.task,
         "model": str(result.model),
+        "sha256": sha256_file(result.model),
         "pictures": len(corpus.training),
         "persons": corpus.people(corpus.training),
         "left_out": len(corpus.left_out),
@@ -89,8 +92,17 @@ def _summary(facts: Mapping[str, Any]) -> Text:
     return Text(
         f"{facts['model']}\n"
         f"learned from {facts['pictures']} pictures of {facts['persons']} persons{left_out}\n"
-        f"on persons it has not seen: {figures}"
+        f"on persons it has not seen: {figures}\n"
+        f"use it: {_use(facts)}"
     )
+
+
+def _use(facts: Mapping[str, Any]) -> str:
+    """Return the profile's lines that take the model."""
+    model = f"{{file: {facts['model']}, sha256: {facts['sha256']}}}"
+    if facts["task"] == "embedder":
+        return f"in a profile, recognize: model: {model}"
+    return f"in a profile, enhance: steps: - {{kind: restore, model: {model}}}"
 
 
 def _title(name: str) -> str:

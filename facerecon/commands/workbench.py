@@ -15,9 +15,10 @@ from facerecon import __version__
 from facerecon.case import Case
 from facerecon.console import Console
 from facerecon.errors import IntegrityError, UsageError
-from facerecon.profiles import INTERPOLATIONS, Profile, RestoreStep, load_profile
+from facerecon.profiles import INTERPOLATIONS, BroughtModel, Profile, RestoreStep, load_profile
 from facerecon.records import CaseInfo
 from facerecon.stages import Detector, Recognizer, Restorer, Upscaler
+from facerecon.weights import Checkpoint
 
 if TYPE_CHECKING:
     from facerecon.filters.scaling import Method
@@ -189,12 +190,11 @@ class Workbench:
     def restorers(self) -> dict[str, Restorer]:
         """The learned models that the profile's steps name."""
         from facerecon.engines.catalogue import open_restorer
-        from facerecon.weights import Checkpoint
 
         steps = [step for step in self.profile.enhance.steps if isinstance(step, RestoreStep)]
         return {
             step.key: open_restorer(
-                step.model if isinstance(step.model, str) else Checkpoint(Path(step.model.file), step.model.sha256),
+                _weights(step.model),
                 device=self.device,
                 precision=step.precision,
                 tile_px=step.tile_px,
@@ -223,7 +223,7 @@ class Workbench:
 
         settings = self.profile.recognize
         return open_recognizer(
-            settings.model,
+            _weights(settings.model),
             device=self.device,
             batch=16,
             flip=settings.flip,
@@ -270,6 +270,10 @@ def software() -> dict[str, Any]:
 def is_case(path: Path) -> bool:
     """Tell a case folder from a folder of images."""
     return (path / "case.json").is_file() or (path / "manifest.json").is_file()
+
+
+def _weights(model: str | BroughtModel) -> str | Checkpoint:
+    return model if isinstance(model, str) else Checkpoint(Path(model.file), model.sha256)
 
 
 def _stem(path: Path) -> str:

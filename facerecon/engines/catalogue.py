@@ -6,7 +6,7 @@ Owns the choice by registry entry. What it returns fulfils the Protocols of face
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -16,9 +16,11 @@ from facerecon.engines.brought import open_brought
 from facerecon.engines.chips import Upscale
 from facerecon.engines.embedders import DESIGNS, Embedder
 from facerecon.engines.enlarging import Enlarger
+from facerecon.engines.own import read_own
 from facerecon.engines.parsing import FaceParser
 from facerecon.engines.restoring import FaceRestorer
 from facerecon.engines.retinaface import ARCHITECTURES, RetinaFaceDetector
+from facerecon.engines.states import State
 from facerecon.engines.views import Views
 from facerecon.errors import UsageError
 from facerecon.stages import Detector, Recognizer
@@ -86,6 +88,10 @@ def open_restorer(
     if isinstance(weights, Checkpoint):
         _refuse_denoise(weights.id, denoise)
         where = _prepare(device)
+        own = read_own(weights)
+        if own is not None:
+            parser = _open_parser(known, where, mask, batch)
+            return _open_own_restorer(*own, where, precision=precision, batch=batch, blend=blend, parser=parser)
         return open_brought(
             weights,
             where,
@@ -116,6 +122,12 @@ def open_restorer(
     raise _wrong_kind(item, "restorer")
 
 
+def _open_own_restorer(item: Entry, state: State, device: torch.device, **how: Any) -> FaceRestorer:
+    if item.architecture not in trained.ARCHITECTURES:
+        raise _wrong_kind(item, "restorer")
+    return trained.open_trained_restorer(item, device, state=state, **how)
+
+
 def open_upscaler(weights_id: str, *, device: str = "auto", registry: Registry | None = None) -> Enlarger:
     """Load a model that enlarges whole pictures.
 
@@ -143,7 +155,7 @@ def _open_parser(registry: Registry, device: torch.device, mask: MaskSource, bat
 
 
 def open_recognizer(
-    weights_id: str = "dlib-resnet",
+    weights: str | Checkpoint = "dlib-resnet",
     *,
     device: str = "auto",
     batch: int = 32,
@@ -153,7 +165,7 @@ def open_recognizer(
     seed: int = 0,
     registry: Registry | None = None,
 ) -> Recognizer:
-    """Load a face recognizer.
+    """Load a face recognizer: of the registry by id, or one that the user trained and brings as a file.
 
     A face's vector is the mean over its aligned chip, with `flip` also its mirror image, and `jitter` (0..100) versions
     that are slightly shifted, turned, enlarged and half of them mirrored at random (by `seed`, the same for all faces).
@@ -162,18 +174,26 @@ def open_recognizer(
     Raises:
         UsageError: the weights are unknown, or of no recognizer, or `jitter` is out of range.
         ResourceError: the weights or the device are not here.
+        IntegrityError: the weights are not the pinned ones, or those that were named.
         IntegrityError: the weights are not the pinned ones.
     """
     known = registry or load_registry()
-    item = known.entry(weights_id)
+    item, state = (known.entry(weights), None) if isinstance(weights, str) else _own(weights)
     if item.architecture not in DESIGNS:
         raise _wrong_kind(item, "recognizer")
     views, where = Views(flip=flip, jitter=jitter, upscale=upscale, seed=seed), _prepare(device)
-    opened = Embedder(item, where, batch=batch, views=views)
+    opened = Embedder(item, where, batch=batch, views=views, state=state)
     if item.capabilities.teacher is None:
         return opened
     base = known.entry(item.capabilities.teacher.id)
     return AdaptiveEmbedder(item, base, opened, Embedder(base, where, batch=batch, views=views))
+
+
+def _own(checkpoint: Checkpoint) -> tuple[Entry, State]:
+    own = read_own(checkpoint)
+    if own is None:
+        raise UsageError(f"{checkpoint.file} is no recognizer that `facerecon train` made")
+    return own
 
 
 def _prepare(device: str) -> torch.device:

@@ -20,7 +20,7 @@ from facerecon.engines import arcface, facenet
 from facerecon.engines.dlib_resnet import DlibResNet, StudentResNet
 from facerecon.engines.runtime import memory_guard
 from facerecon.engines.stamps import make_stamp
-from facerecon.engines.states import load_into
+from facerecon.engines.states import State, fill, load_state
 from facerecon.engines.views import Framing, Views
 from facerecon.records import RGB, Embedding, FaceView, Metric, ModelStamp, Vector, unit_length
 from facerecon.weights import Entry
@@ -64,8 +64,18 @@ DESIGNS: Mapping[str, Design] = {
 class Embedder:
     """A `Recognizer`: one model's vectors, from five RetinaFace landmarks."""
 
-    def __init__(self, item: Entry, device: torch.device, *, batch: int = 32, views: Views | None = None) -> None:
+    def __init__(
+        self,
+        item: Entry,
+        device: torch.device,
+        *,
+        batch: int = 32,
+        views: Views | None = None,
+        state: State | None = None,
+    ) -> None:
         """Load the network of `item`, whose architecture is in `DESIGNS`; `batch` is the number of chips per pass.
+
+        `state` holds the tensors of a file that is in no registry.
 
         Raises:
             ResourceError: the weights are not here.
@@ -73,7 +83,7 @@ class Embedder:
         """
         self._design = DESIGNS[item.architecture]
         network = self._design.empty_network()
-        load_into(network, item)
+        fill(network, load_state(item) if state is None else state, item)
         self._network = network.to(memory_format=self._design.memory_format).to(device)
         self._device, self._batch, self._views = device, batch, views or Views()
         self._stamp, self._capabilities = make_stamp(item, device, "fp32"), item.capabilities

@@ -56,10 +56,12 @@ def open_trained_restorer(
     batch: int = 4,
     blend: float = 1.0,
     parser: FaceParser | None = None,
+    state: State | None = None,
 ) -> FaceRestorer:
     """Load one of our networks as a restorer of squares of the registry's `input_px`, which also tells its uncertainty.
 
-    `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face.
+    `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face. `state` holds
+    the tensors of a file that is in no registry.
 
     Raises:
         UsageError: `blend` is out of range, or the model does not hold in `precision` on this kind of device.
@@ -67,7 +69,7 @@ def open_trained_restorer(
         IntegrityError: they are not the pinned ones, or do not fit the network.
     """
     chosen = choose_precision(item, device, precision)
-    network = _filled(item)
+    network = _filled(item, load_state(item) if state is None else state)
     square = Square(_side_px(item, network))
     return FaceRestorer(
         make_stamp(item, device, chosen),
@@ -94,8 +96,7 @@ def call_doubt(network: nn.Module, squares: torch.Tensor) -> torch.Tensor:
     return log_scale.exp()
 
 
-def _filled(item: Entry) -> UNet | Autoencoder:
-    state = load_state(item)
+def _filled(item: Entry, state: State) -> UNet | Autoencoder:
     network = restoring_network(item.architecture, *_shape(item, state))
     fill(network, state, item)
     return network

@@ -5,7 +5,19 @@ Never runs anything: a profile is data. Unknown keys and values out of range are
 
 from facerecon.profiles.loading import load_profile, overridden, shipped_profiles, validate
 from facerecon.profiles.schema import INTERPOLATIONS, Enhance, Fuse, Output, Profile
-from facerecon.profiles.sections import Detect, Extract, Lens, Motion, Recognize, Sample, Section, Shots, Stretch, Track
+from facerecon.profiles.sections import (
+    BroughtModel,
+    Detect,
+    Extract,
+    Lens,
+    Motion,
+    Recognize,
+    Sample,
+    Section,
+    Shots,
+    Stretch,
+    Track,
+)
 from facerecon.profiles.steps import (
     ENLARGING_KINDS,
     LEARNED_KINDS,
@@ -21,6 +33,7 @@ __all__ = [
     "ENLARGING_KINDS",
     "INTERPOLATIONS",
     "LEARNED_KINDS",
+    "BroughtModel",
     "ClassicalStep",
     "Detect",
     "Enhance",

@@ -101,9 +101,8 @@ class Profile(Section):
         Learned pictures need the recognizer, too: it measures their identity drift.
         """
         steps = [step.model for step in self.enhance.steps if isinstance(step, RestoreStep)] if enhance else []
-        names = [self.detect.model, *(model for model in steps if isinstance(model, str))]
-        names += [self.recognize.model] if recognize or steps else []
-        return [name for name in names if name != "auto"]
+        models = [self.detect.model, *steps, *([self.recognize.model] if recognize or steps else [])]
+        return [model for model in models if isinstance(model, str) and model != "auto"]
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value in effect, as plain data."""

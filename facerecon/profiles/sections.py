@@ -13,6 +13,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class BroughtModel(Section):
+    """A model file that the user brings, with its SHA-256: made by `facerecon train`, or what spandrel reads."""
+
+    file: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Sample(Section):
     """Which frames are looked at: all, keyframes, every N-th, or X per second of presentation time."""
 
@@ -113,7 +120,7 @@ class Recognize(Section):
     treatment, and a gallery or calibration made with others does not fit.
     """
 
-    model: str = "dlib-resnet"
+    model: str | BroughtModel = "dlib-resnet"
     flip: bool = True
     jitter: Annotated[int, Field(ge=0, le=100)] = 0
     upscale: Literal["bicubic", "lanczos", "linear"] = "linear"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from facerecon.profiles.sections import Section
+from facerecon.profiles.sections import BroughtModel, Section
 
 Strength = Annotated[float, Field(ge=0, le=1)]
 Odd = Annotated[int, Field(ge=3, le=51, multiple_of=1)]
@@ -128,13 +128,6 @@ class ResizeStep(Section):
     kind: Literal["resize"]
     method: Literal["nearest", "bicubic", "lanczos"] = "lanczos"
     scale: Annotated[int, Field(ge=1, le=8)] = 4
-
-
-class BroughtModel(Section):
-    """A checkpoint that the user brings: any file that the library spandrel reads, with its SHA-256."""
-
-    file: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class RestoreStep(Section):

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 
 from facerecon.durable import write_whole
+from facerecon.engines.own import written
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.hashing import sha256_bytes
 from facerecon.training.configuration import Training
@@ -111,10 +111,11 @@ class RunFolder:
 
     # --- result -------------------------------------------------------------------------------------------------------
 
-    def publish(self, state: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Path:
-        """Write the model in half precision, and its facts beside it; return the model's path."""
-        halved = {name: _shipped(value) for name, value in state.items()}
-        data = safetensors.torch.save(halved)
+    def publish(
+        self, state: Mapping[str, torch.Tensor], description: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> Path:
+        """Write the model in half precision, what it is in its header, and its facts beside it; return its path."""
+        data = written({name: _shipped(value) for name, value in state.items()}, dict(description))
         path = self.write(f"{self._training.name}.safetensors", data)
         document = {"schema": 1, "name": self._training.name, "sha256": sha256_bytes(data), "size_bytes": len(data)}
         text = json.dumps({**document, **facts}, indent=2) + "\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,10 @@ from facerecon.weights import Entry
 UPSCALE: chips.Upscale = "linear"
 """How a small face is enlarged to the student's chip; profiles that use it must say the same."""
 _TOGETHER = 64
+STUDENTS = {"dlib-resnet": "dlib-resnet-student"}
+"""The architecture that a student of each architecture ships as."""
+MIXED_FROM_PX, ALONE_FROM_PX = 7.0, 20.0
+"""Between these eye distances student and teacher both make a vector; measured for dlib-lq (docs/restorer.md)."""
 Vectors = npt.NDArray[np.float32]
 
 
@@ -58,8 +63,8 @@ def cut_of(item: Entry) -> ChipCut:
 
 
 def _design(item: Entry) -> Design:
-    if item.architecture not in DESIGNS:
-        raise UsageError(f"model.teacher: {item.id} is no recognizer")
+    if item.architecture not in STUDENTS:
+        raise UsageError(f"model.teacher: {item.id} cannot be a teacher; {', '.join(STUDENTS)} can")
     return DESIGNS[item.architecture]
 
 
@@ -70,7 +75,8 @@ class Embedding:
         self, settings: EmbedderTraining, item: Entry, corpus: Corpus, device: torch.device, folder: RunFolder
     ) -> None:
         """Load the teacher, compute its vectors of all sharp pictures (once per `folder`), and copy it."""
-        self._settings, self._design, self._corpus, self._device = settings.loss, _design(item), corpus, device
+        self._settings, self._design, self._item = settings.loss, _design(item), item
+        self._corpus, self._device = corpus, device
         self._targets = torch.from_numpy(_known_vectors(item, corpus, device, folder)).to(device)
         self._bank = _Bank(corpus, self._targets)
         network = self._design.empty_network()
@@ -86,6 +92,18 @@ class Embedding:
         known = self._targets[torch.tensor(self._corpus.training, device=self._device)]
         centre = known.mean(dim=0)
         return {"centre": centre, "radius": (known - centre).norm(dim=1).mean()}
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What the model file says of itself; its teacher keeps the larger faces."""
+        known = self._item.capabilities
+        capabilities = {
+            "input_px": self._design.framing.side_px,
+            "metric": known.metric,
+            "similarity_threshold": known.similarity_threshold,
+            "teacher": {"id": self._item.id, "mixed_from_px": MIXED_FROM_PX, "alone_from_px": ALONE_FROM_PX},
+        }
+        return {"role": "recognition", "architecture": STUDENTS[self._item.architecture], "capabilities": capabilities}
 
     def losses(self, network: nn.Module, batch: Batch, _step: int) -> Mapping[str, torch.Tensor]:
         """Return the weighted parts of the loss of a batch."""

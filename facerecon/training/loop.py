@@ -28,6 +28,7 @@ from facerecon.training.learning import Descent, training_precision
 
 _MOST_BAD_STEPS = 20
 _VALIDATED_TOGETHER = 32
+NOT_STATED = {"licence": "not stated"}
 
 
 class Task(Protocol):
@@ -38,6 +39,11 @@ class Task(Protocol):
     @property
     def constants(self) -> Mapping[str, torch.Tensor]:
         """Tensors that ship beside the weights."""
+        ...
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What the model file says of itself: role, architecture, capabilities."""
         ...
 
     def losses(self, network: nn.Module, batch: Batch, step: int) -> Mapping[str, torch.Tensor]:
@@ -290,4 +296,10 @@ def end_of_run(loop: Loop, figures: Mapping[str, float]) -> Path:
         "validation": {name: round(value, 6) for name, value in figures.items()},
         "torch": str(torch.__version__),
     }
-    return loop.folder.publish({**loop.averaged, **loop.task.constants}, facts)
+    learned_from = f"{facts['pictures']} pictures of {facts['persons']} persons (SHA-256 {corpus.digest[:16]}...)"
+    description = {**NOT_STATED, "training_data": f"{learned_from}, degraded by facerecon.degradation"}
+    description |= {
+        "reference": f"facerecon train, configuration {training.digest[:16]}..., {training.run.steps} steps"
+    }
+    state = {**loop.averaged, **loop.task.constants}
+    return loop.folder.publish(state, {**description, **loop.task.description}, facts)

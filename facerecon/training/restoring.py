@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ class Restoring:
         """Build the network, and load what its loss needs."""
         self._settings, self._device, self._opponent = settings.loss, device, opponent
         model = settings.model
-        network = restoring_network(ARCHITECTURES[model.network], model.widths)
+        self._architecture, self._side_px = ARCHITECTURES[model.network], model.side_px
+        network = restoring_network(self._architecture, model.widths)
         self.network: nn.Module = network.train().to(memory_format=torch.channels_last).to(device)
         self._identity = Identity(entry(model.recognizer), Square(model.side_px), device)
         self._features = Features(backbone(entry(_DETECTOR)), device) if settings.loss.perceptual else None
@@ -43,6 +45,12 @@ class Restoring:
     def constants(self) -> Mapping[str, torch.Tensor]:
         """What ships beside the weights: nothing."""
         return {}
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What the model file says of itself."""
+        capabilities = {"input_px": self._side_px, "scale": 4, "precisions": {"cpu": ["fp32"], "cuda": ["fp32"]}}
+        return {"role": "face-restoration", "architecture": self._architecture, "capabilities": capabilities}
 
     def losses(self, network: nn.Module, batch: Batch, step: int) -> Mapping[str, torch.Tensor]:
         """Return the weighted parts of the loss of a batch."""

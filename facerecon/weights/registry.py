@@ -13,7 +13,8 @@ from facerecon.records import Metric, Sha256
 from facerecon.resources import data_folder
 
 Role = Literal["detection", "super-resolution", "face-restoration", "recognition", "face-parsing"]
-Provider = Literal["packaged", "official", "trained"]
+Provider = Literal["packaged", "official", "trained", "brought"]
+"""How a file comes here; "brought" is one that the user names, and never stands in a registry."""
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -114,6 +115,12 @@ class Registry(_Part):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     weights: tuple[Entry, ...]
+
+    @model_validator(mode="after")
+    def _names_no_brought_file(self) -> Registry:
+        if any(item.provider == "brought" for item in self.weights):
+            raise ValueError("a brought file is named in a profile, not here")
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Registry:

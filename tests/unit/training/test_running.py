@@ -14,11 +14,13 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
+from facerecon.engines.catalogue import open_recognizer, open_restorer
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import sha256_file
 from facerecon.stages import Silent
 from facerecon.training.configuration import Training
 from facerecon.training.running import Result, train
+from facerecon.weights import Checkpoint
 from tests.unit.training.conftest import Configure
 
 SMALL = {"network": "unet", "widths": [8, 16], "side_px": 64}
@@ -135,6 +137,19 @@ def test_what_ships_is_the_average_in_half_precision_with_its_facts(configured: 
     assert facts["validation_persons"] == len(result.corpus.validation) >= 1
     tensors = safetensors.numpy.load_file(result.model)
     assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
+
+
+@pytest.mark.parametrize("task", ["restorer", "embedder"])
+def test_what_ships_can_be_used_from_its_file_alone(configured: Configure, tmp_path: Path, task: str) -> None:
+    training = configured(
+        task, run={"steps": 1, "validate_every": 1}, **({"model": SMALL} if task == "restorer" else {})
+    )
+    model = run(training, tmp_path / "run").model
+    checkpoint = Checkpoint(model, sha256_file(model))
+    opened = (open_restorer if task == "restorer" else open_recognizer)(checkpoint, device="cpu")
+    assert opened.stamp.provider == "brought"
+    assert "degraded by facerecon.degradation" in opened.stamp.training_data
+    assert training.digest[:16] in opened.stamp.reference
 
 
 def test_the_sheet_shows_given_restored_sharp_and_doubt(configured: Configure, tmp_path: Path) -> None:
