@@ -3,7 +3,8 @@
     RUN/ config.yaml faces.jsonl checkpoint.pt log.csv validation.csv histograms.csv sheets/step-000500.png
          NAME.safetensors NAME.json
 
-Every file is there whole or not at all. Never continues a run that was begun with another configuration.
+Files are there whole or not at all; the tables grow by lines, and a continuation takes out what a crash left half
+written. Never continues a run that was begun with another configuration.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import csv
 import io
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from facerecon.training.configuration import Training
 
 _MODE = 0o644
 _CONFIGURATION, _CHECKPOINT = "config.yaml", "checkpoint.pt"
+LOG, VALIDATION, HISTOGRAMS = TABLES = ("log.csv", "validation.csv", "histograms.csv")
 
 
 class RunFolder:
@@ -39,16 +41,8 @@ class RunFolder:
             ResourceError: it cannot be written.
         """
         self.root, self._training = root, training
-        text = training.to_yaml()
-        try:
-            before = (root / _CONFIGURATION).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            before = None
-        except OSError as error:
-            raise ResourceError(f"{root} cannot be read: {error.strerror}") from error
-        if before is not None and before != text:
-            raise UsageError(f"{root} holds a run with another configuration; choose another --output")
-        self.write(_CONFIGURATION, text.encode())
+        self.saved()
+        self.write(_CONFIGURATION, training.to_yaml().encode())
 
     def write(self, name: str, data: bytes) -> Path:
         """Write one file, whole.
@@ -71,22 +65,23 @@ class RunFolder:
         torch.save({"configuration": self._training.digest, **state}, stream)
         self.write(_CHECKPOINT, stream.getvalue())
 
-    def saved(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the checkpoint, None when there is none.
+    def saved(self) -> dict[str, Any] | None:
+        """Return the checkpoint, its tensors on the CPU; None when there is none.
 
         Raises:
             IntegrityError: it is damaged.
+            UsageError: it is of another configuration.
         """
         path = self.root / _CHECKPOINT
         if not path.exists():
             return None
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise IntegrityError(f"{path} is damaged ({reason}); remove it to begin anew") from error
         if state["configuration"] != self._training.digest:
-            raise UsageError(f"{path} is of a run with another configuration; choose another --output")
+            raise UsageError(f"{self.root} holds a run with another configuration; choose another --output")
         return dict(state)
 
     # --- logs ---------------------------------------------------------------------------------------------------------
@@ -96,18 +91,21 @@ class RunFolder:
         path = self.root / name
         stream = io.StringIO()
         writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-        if not path.exists():
-            writer.writeheader()
-        writer.writerow(row)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(stream.getvalue())
+        try:
+            if not path.exists() or not path.stat().st_size:
+                writer.writeheader()
+            writer.writerow(row)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(stream.getvalue())
+        except OSError as error:
+            raise ResourceError(f"{path} cannot be written: {error.strerror}; free some space, then go on") from error
 
-    def forget_after(self, step: int) -> None:
-        """Take out of the tables what came after a checkpoint: a continuation writes it again."""
-        for path in self.root.glob("*.csv"):
-            heading, *rows = path.read_text(encoding="utf-8").splitlines()
-            kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
-            self.write(path.name, "".join(f"{line}\n" for line in (heading, *kept)).encode())
+    def forget_from(self, step: int, tables: Sequence[str] = TABLES) -> None:
+        """Take out of the tables what came at `step` or later, and what is half written: it is written again."""
+        for path in (self.root / name for name in tables if (self.root / name).exists()):
+            heading, *rows = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+            kept = [row for row in rows if row.count(",") == heading.count(",") and _step_of(row) < step]
+            self.write(path.name, "".join(f"{line}\n" for line in (heading, *kept) if line).encode())
 
     # --- result -------------------------------------------------------------------------------------------------------
 
@@ -121,6 +119,11 @@ class RunFolder:
         text = json.dumps({**document, **facts}, indent=2) + "\n"
         self.write(f"{self._training.name}.json", text.encode())
         return path
+
+
+def _step_of(row: str) -> float:
+    first = row.split(",", 1)[0]
+    return int(first) if first.isdecimal() else float("inf")
 
 
 def _shipped(value: torch.Tensor) -> torch.Tensor:

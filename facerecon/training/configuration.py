@@ -14,7 +14,6 @@ from facerecon.errors import UsageError
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.profiles import Section, overridden
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -120,6 +119,12 @@ class RestorerModel(Section):
     side_px: Annotated[int, Field(ge=64, le=512, multiple_of=16)] = 128
     recognizer: str = "dlib-resnet"
 
+    @model_validator(mode="after")
+    def _side_can_be_halved(self) -> RestorerModel:
+        if self.widths and self.side_px % 2 ** len(self.widths):
+            raise ValueError(f"with {len(self.widths)} widths side_px must be a multiple of {2 ** len(self.widths)}")
+        return self
+
 
 class _Training(Section):
     schema_version: Literal[1] = Field(alias="schema")
@@ -136,8 +141,9 @@ class _Training(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the resolved configuration's canonical JSON; of folders only their last names count."""
+        """SHA-256 of what decides the result, as canonical JSON: of folders their last names, and not `data.workers`."""
         document = self.resolved()
+        del document["data"]["workers"]
         document["data"]["folders"] = [Path(folder).name for folder in self.data.folders]
         return sha256_bytes(canonical_json(document))
 

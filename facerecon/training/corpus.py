@@ -24,7 +24,6 @@ from facerecon.training.configuration import Data
 
 STAGE = "corpus"
 INDEX = "faces.jsonl"
-_TOGETHER = 16
 
 
 class Face(Record):
@@ -58,8 +57,9 @@ class Corpus:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the pictures' own digests, in order: what was learned from."""
-        return sha256_bytes("\n".join(face.sha256 for face in self.faces).encode())
+        """SHA-256 over the pictures' digests, persons and landmarks, in order, and over who is drawn how often."""
+        faces = [face.model_dump_json(exclude={"path"}) for face in self.faces]
+        return sha256_bytes("\n".join([*faces, repr((self.drawn, self.validation))]).encode())
 
 
 def part_of(identity: str, validation_percent: float) -> Literal["training", "validation"]:
@@ -79,7 +79,7 @@ def read_corpus(data: Data, index: Path, detector: Detector, listener: Listener)
 
     Raises:
         UsageError: a folder is missing or empty, or nobody is left for training or for validation.
-        ResourceError: a picture of the index has changed since.
+        ResourceError: the index cannot be written.
     """
     wanted = [
         (path, clip.identity) for folder in data.folders for clip in read_clips(Path(folder)) for path in clip.files
@@ -87,15 +87,23 @@ def read_corpus(data: Data, index: Path, detector: Detector, listener: Listener)
     known = {face.path: face for face in _remembered(index)}
     faces = list[Face]()
     listener.started(STAGE, len(wanted))
-    for start in range(0, len(wanted), _TOGETHER):
-        for path, identity in wanted[start : start + _TOGETHER]:
+    try:
+        for path, identity in wanted:
             face = known.get(str(path))
-            faces.append(face if face and face.identity == identity else _found(path, identity, detector))
+            kept = face is not None and face.sha256 and face.identity == identity
+            faces.append(face if face and kept else _found(path, identity, detector))
             listener.advanced(STAGE)
+    finally:
+        _write(index, faces)
     listener.finished(STAGE)
-    lines = "".join(face.model_dump_json() + "\n" for face in faces)
-    write_whole(index, lines.encode(), 0o644)
     return _split(data, faces)
+
+
+def _write(index: Path, faces: Sequence[Face]) -> None:
+    try:
+        write_whole(index, "".join(face.model_dump_json() + "\n" for face in faces).encode(), 0o644)
+    except OSError as error:
+        raise ResourceError(f"{index} cannot be written: {error.strerror}; choose another --output") from error
 
 
 def _remembered(index: Path) -> list[Face]:
@@ -138,10 +146,11 @@ def _split(data: Data, found: Sequence[Face]) -> Corpus:
     faces = tuple(face for face, reason in zip(found, reasons, strict=True) if not reason)
     repeat = dict(zip(data.folders, data.repeat or (1,) * len(data.folders), strict=True))
     drawn, validation = list[int](), list[int]()
+    held_back = {face.sha256 for face in faces if part_of(face.identity, data.validation_percent) == "validation"}
     for row, face in enumerate(faces):
         if part_of(face.identity, data.validation_percent) == "validation":
             validation.append(row)
-        else:
+        elif face.sha256 not in held_back:  # the same file under two names is on one side only
             folder = next(name for name in data.folders if Path(face.path).is_relative_to(name))
             drawn += [row] * repeat[folder]
     if not drawn or not validation:

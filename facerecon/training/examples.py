@@ -21,6 +21,7 @@ Cut = Callable[[FaceView], RGB]
 """Cuts a face's aligned square out of its picture."""
 _ORDER_STREAM, _EXAMPLE_STREAM, _VALIDATION_STREAM = 1, 2, 3
 _LEAST_WIDTH_PX = 4.0
+_LEAST_SIDE_PX = 9.0
 # A hair below the face's own width, so that rounding never asks for more pixels than there are.
 _OWN_WIDTH = 0.999
 
@@ -55,10 +56,10 @@ class Maker:
         passed, place = divmod(number, len(self.corpus.drawn))
         return self.corpus.drawn[int(_order(self.seed, passed, len(self.corpus.drawn))[place])]
 
-    def example(self, number: int, row: int | None = None) -> Example:
-        """Return training example `number` (of face `row`, when the caller has looked it up)."""
+    def example(self, number: int) -> Example:
+        """Return training example `number`."""
         rng = np.random.default_rng([self.seed, _EXAMPLE_STREAM, number])
-        return self._made(self.row(number) if row is None else row, rng, mirrored=bool(rng.integers(2)))
+        return self._made(self.row(number), rng, mirrored=bool(rng.integers(2)))
 
     def validation_example(self, number: int, row: int) -> Example:
         """Return the validation example of one face; the same in every run with this configuration."""
@@ -70,7 +71,7 @@ class Maker:
         pixels, landmarks = read_picture(face), face.landmarks
         if landmarks is None:
             raise AssertionError("a corpus holds found faces only")
-        wanted = _within(draw(self.ranges, rng), pixels, landmarks)
+        wanted = within(draw(self.ranges, rng), pixels, landmarks)
         made = degrade(pixels, wanted, landmarks)
         found = inexact(made.carried(landmarks), self.data, rng)
         given = self.cut(FaceView(made.pixels, found))
@@ -86,12 +87,15 @@ def _order(seed: int, passed: int, count: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng([seed, _ORDER_STREAM, passed]).permutation(count)
 
 
-def _within(wanted: Degradation, pixels: RGB, landmarks: Landmarks5) -> Degradation:
-    """Ask for no more pixels than the sharp face has."""
+def within(wanted: Degradation, pixels: RGB, landmarks: Landmarks5) -> Degradation:
+    """Ask for no more pixels than the sharp face has, and for a picture that is left."""
     if wanted.width is None:
         return wanted
-    own = max(_LEAST_WIDTH_PX, face_width_px(pixels, landmarks) * _OWN_WIDTH)
-    return wanted if wanted.width <= own else wanted.model_copy(update={"width": own})
+    face = face_width_px(pixels, landmarks)
+    # A tightly cropped picture must keep a few pixels; where that is more than it has, it is not reduced at all.
+    least = max(_LEAST_WIDTH_PX, _LEAST_SIDE_PX * face / min(pixels.shape[:2]))
+    width = min(max(wanted.width, least), face * _OWN_WIDTH)
+    return wanted.model_copy(update={"width": width if width >= least else None})
 
 
 def _carried_back(landmarks: Landmarks5, made: Degraded) -> Landmarks5:

@@ -13,8 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from facerecon.errors import FacereconError
 from facerecon.training.examples import Example, Maker
 
 
@@ -26,10 +27,19 @@ class Batch:
     sharp: torch.Tensor
     rows: torch.Tensor
 
+    def pin_memory(self) -> Batch:
+        """Return it in memory from which a GPU copies by itself; torch's loader calls this by its name."""
+        return Batch(self.given.pin_memory(), self.sharp.pin_memory(), self.rows.pin_memory())
+
     def to(self, device: torch.device) -> Batch:
-        """Return it on a device; nothing waits for the copy."""
+        """Return it on a device; nothing waits for the copy of pinned memory."""
         given, sharp, rows = (each.to(device, non_blocking=True) for each in (self.given, self.sharp, self.rows))
         return Batch(given, sharp, rows)
+
+
+def _together_or_error(examples: Sequence[Example | FacereconError]) -> Batch | FacereconError:
+    failed = next((each for each in examples if isinstance(each, FacereconError)), None)
+    return failed or together([each for each in examples if isinstance(each, Example)])
 
 
 def together(examples: Sequence[Example]) -> Batch:
@@ -53,29 +63,60 @@ def batches(maker: Maker, *, first: int, last: int, size: int, workers: int, pin
         return
     loader: DataLoader[Any] = DataLoader(
         _Examples(maker),
-        batch_sampler=[list(range(number * size, (number + 1) * size)) for number in range(first, last)],
+        batch_sampler=_Numbers(first, last, size),
         num_workers=workers,
-        collate_fn=together,
+        collate_fn=_together_or_error,
         pin_memory=pinned,
         worker_init_fn=_begin_worker,
         prefetch_factor=4 if workers else None,
         # A forked copy of a process with threads may wait for ever for a lock that one of them held.
         multiprocessing_context="spawn" if workers else None,
     )
-    yield from loader
+    for batch in _started(loader):
+        if isinstance(batch, FacereconError):
+            raise batch
+        yield batch
 
 
-class _Examples(Dataset[Example]):
+def _started(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Start the workers such that no signal ends them: a terminal and a scheduler send theirs to all processes."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        return iter(loader)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class _Numbers(Sampler[list[int]]):
+    first: int
+    last: int
+    size: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number in range(self.first, self.last):
+            yield list(range(number * self.size, (number + 1) * self.size))
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+
+class _Examples(Dataset["Example | FacereconError"]):
     def __init__(self, maker: Maker) -> None:
         self._make: Callable[[int], Example] = maker.example
 
-    def __getitem__(self, number: int) -> Example:
-        return self._make(number)
+    def __getitem__(self, number: int) -> Example | FacereconError:
+        try:
+            return self._make(number)
+        except FacereconError as error:
+            return error
 
 
 def _begin_worker(_number: int) -> None:
-    """Leave Ctrl-C to the parent, which finishes its step; and be one thread."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Leave signals to the parent, which finishes its step and then ends its workers; and be one thread."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from facerecon.engines.runtime import DTYPES
-from facerecon.errors import ResourceError
+from facerecon.engines.runtime import DTYPES, memory_guard
+from facerecon.errors import ResourceError, UsageError
 from facerecon.pictures import encode_png
 from facerecon.records import RGB
-from facerecon.training.checkpoints import RunFolder
+from facerecon.training.checkpoints import HISTOGRAMS, LOG, VALIDATION, RunFolder
 from facerecon.training.configuration import Training
 from facerecon.training.examples import Example, Maker, spread_rows
 from facerecon.training.feeding import Batch, batches, together
@@ -113,21 +113,39 @@ class Loop:
         self._precision = training_precision(self.device, settings.precision)
         self._descent = Descent(self.task.network, self.training.optimizer, settings.steps, self._precision)
         self._bad = 0
-        saved = self.folder.saved(self.device)
+        saved = self.folder.saved()
         if saved is not None:
-            self._descent.load(saved["descent"])
-            if self.adversary:
-                self.adversary.load(saved["adversary"])
-            self.folder.forget_after(self._descent.done)
+            self._continue(saved)
+        self.folder.forget_from(self._descent.done + 1)
         self._validation = self._validation_examples()
+
+    def _continue(self, saved: Mapping[str, Any]) -> None:
+        for name, value in self._nature.items():
+            if saved[name] != value:
+                raise UsageError(
+                    f"{self.folder.root}: the run was begun with {name} {saved[name]}, now it is {value}; choose "
+                    "another --output"
+                )
+        self._descent.load(saved["descent"])
+        if self.adversary:
+            self.adversary.load(saved["adversary"])
+
+    @property
+    def _nature(self) -> dict[str, str]:
+        """What a continuation must share with the run besides its configuration."""
+        return {"pictures": self.maker.corpus.digest[:16], "precision": self._precision}
 
     def run(self) -> dict[str, float]:
         """Train to the end; return the last validation's figures.
 
         Raises:
             KeyboardInterrupt: Ctrl-C or SIGTERM; the step was finished and a checkpoint written.
-            ResourceError: the loss was not finite for 20 steps in a row.
+            ResourceError: the loss was not finite for 20 steps in a row, or memory ran out.
         """
+        with memory_guard("training (run.batch)"):
+            return self._run()
+
+    def _run(self) -> dict[str, float]:
         settings = self.training.run
         self.watcher.began(self._descent.done, settings.steps)
         feed = batches(
@@ -140,16 +158,14 @@ class Loop:
         )
         figures = dict[str, float]()
         with _held_signals() as arrived:
-            begun = time.perf_counter()
+            begun, logged = time.perf_counter(), self._descent.done
             for batch in feed:
                 parts = self._step(batch.to(self.device))
                 done = self._descent.done
                 if done % settings.log_every == 0 or done == settings.steps:
-                    parts["examples_per_s"] = round(
-                        settings.log_every * settings.batch / (time.perf_counter() - begun), 1
-                    )
-                    begun = time.perf_counter()
-                    self._log(parts)
+                    speed = (done - logged) * settings.batch / (time.perf_counter() - begun)
+                    self._log({**parts, "examples_per_s": round(speed, 1)})
+                    begun, logged = time.perf_counter(), done
                 if settings.histograms_every and done % settings.histograms_every == 0:
                     self._histograms()
                 if done % settings.validate_every == 0 or done == settings.steps:
@@ -187,8 +203,8 @@ class Loop:
         self._bad = 0 if all(torch.isfinite(torch.tensor(list(figures.values())))) else self._bad + 1
         if self._bad >= _MOST_BAD_STEPS:
             raise ResourceError(
-                f"the loss was not finite for {_MOST_BAD_STEPS} steps; use a lower optimizer.learning_rate or "
-                "run.precision fp32. The last checkpoint is kept"
+                f"the loss was not finite for {_MOST_BAD_STEPS} steps; begin again in another --output with a lower "
+                "optimizer.learning_rate, or run.precision fp32"
             )
         return figures
 
@@ -196,7 +212,7 @@ class Loop:
         return torch.autocast(self.device.type, DTYPES[self._precision], enabled=self._precision != "fp32")
 
     def _save(self) -> None:
-        state: dict[str, Any] = {"descent": self._descent.state()}
+        state: dict[str, Any] = {"descent": self._descent.state(), **self._nature}
         if self.adversary:
             state["adversary"] = self.adversary.state()
         self.folder.save(state)
@@ -205,7 +221,7 @@ class Loop:
 
     def _log(self, parts: Mapping[str, float]) -> None:
         row = {"step": self._descent.done, **{name: float(f"{value:.6g}") for name, value in parts.items()}}
-        self.folder.append("log.csv", row)
+        self.folder.append(LOG, row)
         self.watcher.stepped(self._descent.done, parts)
 
     def _histograms(self) -> None:
@@ -213,24 +229,28 @@ class Loop:
         for name, parameter in self.task.network.named_parameters():
             for kind, values in (("weight", parameter), ("gradient", parameter.grad)):
                 if values is not None:
-                    self.folder.append("histograms.csv", _histogram(self._descent.done, name, kind, values.detach()))
+                    self.folder.append(HISTOGRAMS, _histogram(self._descent.done, name, kind, values.detach()))
+
+    @property
+    def validated(self) -> list[int]:
+        """The corpus's rows that figures are measured on."""
+        return spread_rows(self.maker.corpus.validation, self.training.run.validation_examples)
 
     def _validation_examples(self) -> list[Example]:
-        rows = spread_rows(self.maker.corpus.validation, self.training.run.validation_examples)
-        return [self.maker.validation_example(number, row) for number, row in enumerate(rows)]
+        return [self.maker.validation_example(number, row) for number, row in enumerate(self.validated)]
 
     def _validate(self) -> dict[str, float]:
+        self.folder.forget_from(self._descent.done, (VALIDATION,))
         held = [
             together(self._validation[start : start + _VALIDATED_TOGETHER]).to(self.device)
             for start in range(0, len(self._validation), _VALIDATED_TOGETHER)
         ]
-        with _averaged(self.task.network, self._descent.average), torch.inference_mode(), self._autocast():
+        # In full precision: that is how the model will run.
+        with _averaged(self.task.network, self._descent.average), torch.inference_mode():
             figures = self.task.measured(self.task.network, held)
             some = [self._validation[place] for place in spread_rows(range(len(self._validation)), self._sheet_size)]
             sheet = self.task.sheet(self.task.network, some)
-        self.folder.append(
-            "validation.csv", {"step": self._descent.done, **{k: round(v, 6) for k, v in figures.items()}}
-        )
+        self.folder.append(VALIDATION, {"step": self._descent.done, **{k: round(v, 6) for k, v in figures.items()}})
         if sheet is not None:
             text = {"Description": f"{self.training.name}, step {self._descent.done}"}
             self.folder.write(f"sheets/step-{self._descent.done:06d}.png", encode_png(sheet, text))
@@ -291,8 +311,8 @@ def end_of_run(loop: Loop, figures: Mapping[str, float]) -> Path:
         "persons": corpus.people(corpus.training),
         "pictures_sha256": corpus.digest,
         "left_out": len(corpus.left_out),
-        "validation_pictures": len(corpus.validation),
-        "validation_persons": corpus.people(corpus.validation),
+        "validation_pictures": len(loop.validated),
+        "validation_persons": corpus.people(loop.validated),
         "validation": {name: round(value, 6) for name, value in figures.items()},
         "torch": str(torch.__version__),
     }

@@ -53,7 +53,8 @@ class Features:
 
     def distance(self, picture: torch.Tensor, sharp: torch.Tensor) -> torch.Tensor:
         """Return the mean absolute difference of the features, each map relative to the sharp picture's own."""
-        ours, theirs = self._maps(picture), self._maps(sharp)
+        with torch.autocast(picture.device.type, enabled=False):
+            ours, theirs = self._maps(picture), self._maps(sharp)
         parts = [(a - b).abs().mean() / (b.abs().mean() + 1e-6) for a, b in zip(ours, theirs, strict=True)]
         return torch.stack(parts).mean()
 
@@ -86,9 +87,9 @@ class Identity:
         """Return one vector per square of 0..1, float32 (N, dimensions)."""
         with torch.autocast(pictures.device.type, enabled=False):
             chips = self._rows @ pictures.float() @ self._columns.T
-        prepared = self._design.prepared(chips.clamp(0, 1) * 255)
-        found: torch.Tensor = self._network(prepared.contiguous(memory_format=self._design.memory_format))
-        return found.float()
+            prepared = self._design.prepared(chips.clamp(0, 1) * 255)
+            found: torch.Tensor = self._network(prepared.contiguous(memory_format=self._design.memory_format))
+        return found
 
 
 def sampling(

@@ -10,6 +10,7 @@ import torch
 from facerecon.engines.catalogue import open_detector
 from facerecon.engines.runtime import choose_device, make_deterministic
 from facerecon.engines.squares import Square
+from facerecon.errors import UsageError
 from facerecon.stages import Listener
 from facerecon.training.adversary import Opponent
 from facerecon.training.checkpoints import RunFolder
@@ -21,6 +22,8 @@ from facerecon.training.learning import training_precision
 from facerecon.training.loop import Loop, Watcher, end_of_run
 from facerecon.training.restoring import Restoring
 from facerecon.weights import entry
+
+_LEAST_PERSONS = 2
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def train(training: Training, output: Path, *, device: str, listener: Listener, 
     """
     make_deterministic(training.seed)
     where = choose_device(device)
+    _require_sensible(training, where)
     folder = RunFolder(output, training)
     corpus = read_corpus(training.data, output / INDEX, open_detector(device=device), listener)
     if isinstance(training, EmbedderTraining):
@@ -59,10 +63,27 @@ def train(training: Training, output: Path, *, device: str, listener: Listener, 
     return Result(end_of_run(loop, figures), figures, corpus)
 
 
+def _require_sensible(training: Training, device: torch.device) -> None:
+    """Refuse what cannot be run, before hours of looking for faces.
+
+    Raises:
+        UsageError: the precision, or a model that the configuration names.
+    """
+    training_precision(device, training.run.precision)
+    if isinstance(training, EmbedderTraining):
+        cut_of(entry(training.model.teacher))
+    else:
+        entry(training.model.recognizer)
+
+
 def _embedder_loop(
     training: EmbedderTraining, corpus: Corpus, folder: RunFolder, device: torch.device, watcher: Watcher
 ) -> Loop:
     item = entry(training.model.teacher)
+    if corpus.people(corpus.validation) < _LEAST_PERSONS:
+        raise UsageError(
+            f"data: {_LEAST_PERSONS} persons are needed for validation; raise data.validation_percent, or add persons"
+        )
     maker = Maker(corpus, training.data, training.degradation, cut_of(item), training.seed, with_sharp=False)
     return Loop(training, Embedding(training, item, corpus, device, folder), maker, folder, device, watcher)
 

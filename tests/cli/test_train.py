@@ -42,7 +42,10 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_killed_run_goes_on_and_gives_the_weights_of_an_undisturbed_one(config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130)])
+def test_a_run_whose_processes_all_got_a_signal_goes_on_and_gives_the_weights_of_an_undisturbed_one(
+    config: Path, tmp_path: Path, number: int, code: int
+) -> None:
     assert run(["train", str(config), "--output", str(tmp_path / "whole"), "--quiet", "--device", "cpu"]) == 0
     arguments = ["train", str(config), "--output", str(tmp_path / "cut"), "--quiet", "--device", "cpu"]
     program = [sys.executable, "-m", "facerecon.commands.main", *arguments]
@@ -50,8 +53,8 @@ def test_a_killed_run_goes_on_and_gives_the_weights_of_an_undisturbed_one(config
     checkpoint = tmp_path / "cut" / "checkpoint.pt"
     while process.poll() is None and not checkpoint.exists():
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    os.killpg(process.pid, number)
+    assert process.wait() == code
     assert checkpoint.exists()
     assert not (tmp_path / "cut" / "tiny.safetensors").exists()
     assert run(arguments) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -110,6 +111,52 @@ def test_a_run_that_was_cut_off_ends_with_the_weights_of_an_undisturbed_one(
         assert steps[0] == steps[1]
 
 
+def test_tables_are_mended_and_foreign_ones_left_alone(configured: Configure, tmp_path: Path) -> None:
+    training, folder = configured("restorer", model=SMALL, run={"log_every": 1}), tmp_path / "run"
+    with pytest.raises(Crash):
+        run(training, folder, Watcher(5, crash))
+    with (folder / "log.csv").open("a") as stream:
+        stream.write("4")
+    (folder / "mine.csv").write_text("id,name\n900,a\nb,c\n")
+    run(training, folder)
+    assert [int(row["step"]) for row in rows(folder / "log.csv")] == [1, 2, 3, 4, 5, 6]
+    assert (folder / "mine.csv").read_text() == "id,name\n900,a\nb,c\n"
+
+
+def test_a_finished_run_changes_nothing_when_it_is_run_again(configured: Configure, tmp_path: Path) -> None:
+    training, folder = configured("restorer", model=SMALL), tmp_path / "run"
+    run(training, folder)
+    before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
+    model = (folder / "small-restorer.safetensors").read_bytes()
+    run(training, folder)
+    assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == before
+    assert (folder / "small-restorer.safetensors").read_bytes() == model
+
+
+def test_other_pictures_are_not_trained_on_with_a_runs_checkpoint(
+    configured: Configure, portraits: Path, tmp_path: Path
+) -> None:
+    people = tmp_path / "people"
+    shutil.copytree(portraits, people)
+    training = configured("restorer", model=SMALL, data={"folders": [str(people)]})
+    run(training, tmp_path / "run")
+    shutil.copy(people / "person00.png", people / "person99.png")
+    with pytest.raises(UsageError, match=r"begun with pictures \w+, now it is \w+; choose another --output"):
+        run(training, tmp_path / "run")
+
+
+def test_a_run_that_never_reached_a_checkpoint_can_be_set_right(configured: Configure, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fp16"):
+        run(configured("restorer", model=SMALL, run={"precision": "fp16"}), tmp_path / "run")
+    run(configured("restorer", model=SMALL), tmp_path / "run")
+
+
+def test_losses_of_features_and_identity_can_be_trained_with(configured: Configure, tmp_path: Path) -> None:
+    loss, watcher = {"perceptual": 0.1, "identity": 0.1}, Watcher()
+    run(configured("restorer", model=SMALL, loss=loss, run={"steps": 2}), tmp_path / "run", watcher)
+    assert all(watcher.steps[0][1][name] > 0 for name in ("perceptual", "identity"))
+
+
 def test_an_interrupt_loses_no_finished_step(configured: Configure, tmp_path: Path) -> None:
     training = configured("restorer", model=SMALL, run={"steps": 8, "checkpoint_every": 8, "log_every": 1})
     with pytest.raises(KeyboardInterrupt):
@@ -124,6 +171,7 @@ def test_workers_change_nothing(configured: Configure, tmp_path: Path) -> None:
     for workers in (0, 2):
         training = configured("restorer", model=SMALL, data={"workers": workers})
         models.append(run(training, tmp_path / str(workers)).model.read_bytes())
+    # The file's header names the configuration, too: how many workers there were does not belong to it.
     assert models[0] == models[1]
 
 
