@@ -141,7 +141,7 @@ class _Training(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what decides the result, as canonical JSON: of folders their last names, and not `data.workers`."""
+        """SHA-256 of what decides the result, as canonical JSON: of folders their names, without `data.workers`."""
         document = self.resolved()
         del document["data"]["workers"]
         document["data"]["folders"] = [Path(folder).name for folder in self.data.folders]
