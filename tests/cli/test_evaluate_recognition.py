@@ -130,14 +130,18 @@ def test_a_picture_that_cannot_be_read_fails_the_batch_after_the_figures(
     assert "bob" not in done.error
 
 
-def test_shipped_calibrations_are_for_the_default_recognizer_and_used(facerecon: Program, sample: Sample) -> None:
+def test_shipped_calibrations_are_for_the_offline_recognizers_and_the_defaults_are_used(
+    facerecon: Program, sample: Sample
+) -> None:
     folder = Path(__file__).resolve().parents[2] / "weights/calibrations"
     shipped = [read_calibration(path) for path in sorted(folder.glob("*.json"))]
-    assert {each.variant for each in shipped} == {"original", "fused"}
+    variants = {(each.model, each.variant) for each in shipped}
+    assert variants == {(model, variant) for model in ("dlib-resnet", "dlib-lq") for variant in ("original", "fused")}
+    used = [each for each in shipped if each.model == "dlib-resnet"]
     entry = json.loads((sample.case / "ledger.jsonl").read_text().splitlines()[-1])
     assert entry["action"] == "report.finished"
     kept = sorted(path.name for path in (sample.case / "calibrations").iterdir())
-    assert kept == sorted(f"{each.sha256[:16]}.json" for each in shipped)
+    assert kept == sorted(f"{each.sha256[:16]}.json" for each in used)
     for line in sample.document["recognize"]["candidates"]:
         if line["variant"] in ("fused-image", "restored"):
             assert line["likelihood_ratio"] is None
@@ -151,7 +155,7 @@ def test_a_calibration_for_another_treatment_is_refused_when_named(
     facerecon: Program, sample: Sample, tmp_path: Path
 ) -> None:
     folder = Path(__file__).resolve().parents[2] / "weights/calibrations"
-    path = sorted(folder.glob("*.json"))[0]
+    path = folder / "dlib-resnet-single-frame.json"
     done = facerecon(
         "search",
         sorted(sample.gallery.rglob("*.png"))[0],
