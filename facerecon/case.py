@@ -12,9 +12,7 @@ import errno
 import fcntl
 import json
 import os
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +23,7 @@ from facerecon import __version__
 from facerecon.durable import TEMPORARY, write_whole
 from facerecon.errors import FacereconError, IntegrityError, Interrupted, ResourceError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
+from facerecon.interruption import held
 from facerecon.ledger import Ledger, LedgerEntry
 from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, read_bytes, verify
 from facerecon.profiles import Profile
@@ -352,18 +351,9 @@ def _writing(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _undivided() -> Iterator[None]:
     """Hold Ctrl-C and SIGTERM back until ledger and manifest are both written: between them a case does not verify."""
-    if threading.current_thread() is not threading.main_thread():
+    with held() as arrived:
         yield
-        return
-    held: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda arrived, _frame: held.append(arrived)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-    if held:
+    if arrived:
         raise KeyboardInterrupt
 
 

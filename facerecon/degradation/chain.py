@@ -34,7 +34,7 @@ from facerecon.degradation.light import Floats
 from facerecon.degradation.optics import Affine
 from facerecon.degradation.specification import Degradation
 from facerecon.hashing import sha256_array
-from facerecon.records import RGB, Detection, Landmarks5
+from facerecon.records import RGB, Landmarks5, frontal_inter_eye_px
 
 FACE_WIDTHS_PER_SIDE = 100 / 250
 """Face width over the shorter side of a picture framed as LFW's are: about 100 px of 250."""
@@ -75,7 +75,7 @@ def face_width_px(pixels: RGB, landmarks: Landmarks5 | None = None) -> float:
     """
     if landmarks is None:
         return float(min(pixels.shape[:2]) * FACE_WIDTHS_PER_SIDE)
-    eyes = Detection(box=(0, 0, 1, 1), score=1, landmarks=landmarks).frontal_inter_eye_px
+    eyes = frontal_inter_eye_px(landmarks)
     if eyes <= 0:
         raise ValueError("the landmarks coincide")
     return eyes * FACE_WIDTHS_PER_EYE

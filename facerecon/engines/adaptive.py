@@ -11,7 +11,7 @@ import numpy as np
 
 from facerecon.engines.embedders import Embedder
 from facerecon.errors import ResourceError
-from facerecon.records import Detection, Embedding, FaceView, Metric, ModelStamp
+from facerecon.records import Embedding, FaceView, Metric, ModelStamp, frontal_inter_eye_px
 from facerecon.weights import Entry
 
 
@@ -73,7 +73,7 @@ class AdaptiveEmbedder:
 
     def base_share(self, face: FaceView) -> float:
         """Return the base's weight, 0..1, rising in proportion to the distance between the eyes."""
-        eyes = Detection(box=(0, 0, 1, 1), score=1, landmarks=face.landmarks).frontal_inter_eye_px
+        eyes = frontal_inter_eye_px(face.landmarks)
         span = self._rule.alone_from_px - self._rule.mixed_from_px
         return float(np.clip((eyes - self._rule.mixed_from_px) / span, 0, 1))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 REFERENCE_MARK = ".ref"
 MAX_ASPECT_DIFFERENCE = 0.03
 STAGE = "evaluate"
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,11 @@ def _paired(
     return pairs, skipped + [_omitted(name, "no-degraded-picture", "") for name in alone]
 
 
-def spread(pairs: Sequence[Pair], limit: int | None) -> list[Pair]:
-    """Return at most `limit` pairs, evenly spread over the list: one sorted by person gives many persons."""
-    if limit is None or limit >= len(pairs):
-        return list(pairs)
-    return [pairs[index * len(pairs) // limit] for index in range(limit)]
+def spread(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """Return at most `limit` items, evenly spread over the list: one sorted by person gives many persons."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[index * len(items) // limit] for index in range(limit)]
 
 
 def samples(pairs: Sequence[Pair], detector: Detector, degradation: Degradation) -> Iterator[Sample | Skipped]:
@@ -137,7 +139,12 @@ def pristine(pair: Pair, detector: Detector) -> FaceView | Skipped:
     faces = [face for face in detector.detect([pixels])[0] if face.alignable]
     if not faces:
         return _omitted(pair.name, "no-face-in-reference", "")
-    return FaceView(pixels, min(faces, key=lambda face: _off_centre(face, pixels)).landmarks)
+    return FaceView(pixels, most_central(faces, pixels).landmarks)
+
+
+def most_central(faces: Sequence[Detection], pixels: RGB) -> Detection:
+    """Return the face whose box is nearest the picture's centre."""
+    return min(faces, key=lambda face: _off_centre(face, pixels))
 
 
 def degraded(name: str, reference: FaceView, degradation: Degradation) -> Sample | Skipped:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,20 @@ def validate(data: Any, where: str) -> Profile:
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
-        raise ProfileError(f"profile {where}: {_first_problem(error)}") from None
+        raise ProfileError(f"profile {where}: {first_problem(error, KINDS, '(whole profile)')}") from None
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError, tags: Collection[str], whole: str) -> str:
+    """Return the first problem of plain data in one line, with how many more there are.
+
+    Args:
+        error: what validation found.
+        tags: names of alternatives, which are no keys of the user's.
+        whole: what is named where a problem has no key.
+    """
     problems = error.errors()
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in KINDS) or "(whole profile)"
+    key = ".".join(str(part) for part in first["loc"] if part not in tags) or whole
     message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{key}: {message}{more}"

@@ -30,6 +30,7 @@ from facerecon.records.faces import (
     Landmarks5,
     Point,
     TrackRecord,
+    frontal_inter_eye_px,
 )
 from facerecon.records.processing import (
     FusedFrame,
@@ -100,6 +101,7 @@ __all__ = [
     "TrackRecord",
     "Variant",
     "Vector",
+    "frontal_inter_eye_px",
     "shift_landmarks",
     "similarities",
     "unit_length",

@@ -54,6 +54,11 @@ class Detection(Record):
         return self.frontal_inter_eye_px >= MIN_ALIGNABLE_PX
 
 
+def frontal_inter_eye_px(landmarks: Landmarks5) -> float:
+    """Return the distance between the eyes of five points, as `Detection.frontal_inter_eye_px` has it."""
+    return Detection(box=(0, 0, 1, 1), score=1, landmarks=landmarks).frontal_inter_eye_px
+
+
 MIN_ALIGNABLE_PX = 1.0
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from facerecon.degradation import Ranges
 from facerecon.errors import UsageError
 from facerecon.hashing import canonical_json, sha256_bytes
-from facerecon.profiles import Section, overridden
+from facerecon.profiles import Section, first_problem, overridden
 
 Weight = Annotated[float, Field(ge=0, le=1000)]
 Positive = Annotated[int, Field(ge=1)]
@@ -169,6 +169,7 @@ class RestorerTraining(_Training):
 
 
 Training = EmbedderTraining | RestorerTraining
+_TASKS = ("embedder", "restorer")
 _ADAPTER: TypeAdapter[Training] = TypeAdapter(Annotated[Training, Field(discriminator="task")])
 
 
@@ -191,13 +192,6 @@ def load_training(path: Path, overrides: Sequence[str] = (), folders: Sequence[P
     try:
         training = _ADAPTER.validate_python(overridden(data, overrides))
     except ValidationError as error:
-        raise UsageError(f"{path}: {_first_problem(error)}") from None
+        raise UsageError(f"{path}: {first_problem(error, _TASKS, 'task')}") from None
     found = tuple(str((path.parent / folder).resolve()) for folder in training.data.folders)
     return training.model_copy(update={"data": training.data.model_copy(update={"folders": found})})
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("embedder", "restorer")) or "task"
-    unknown = first["type"] == "extra_forbidden"
-    return f"{key}: {'unknown key' if unknown else first['msg'].removeprefix('Value error, ')}"

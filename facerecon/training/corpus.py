@@ -6,8 +6,9 @@ there. Reads every picture once, and keeps what it found beside the run. Never c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from facerecon.durable import write_whole
 from facerecon.errors import EvidenceError, ResourceError, UsageError
+from facerecon.evaluation.samples import most_central
 from facerecon.evaluation.subjects import read_clips
 from facerecon.hashing import sha256_bytes
 from facerecon.pictures import decode_picture
@@ -46,7 +48,7 @@ class Corpus:
     validation: tuple[int, ...]
     left_out: tuple[Face, ...]
 
-    @property
+    @cached_property
     def training(self) -> tuple[int, ...]:
         """The rows to train on, each once."""
         return tuple(sorted(set(self.drawn)))
@@ -55,7 +57,7 @@ class Corpus:
         """Return how many persons are in some rows."""
         return len({self.faces[row].identity for row in rows})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the pictures' digests, persons and landmarks, in order, and over who is drawn how often."""
         faces = [face.model_dump_json(exclude={"path"}) for face in self.faces]
@@ -123,7 +125,7 @@ def _found(path: Path, identity: str, detector: Detector) -> Face:
     detections = [face for face in detector.detect([pixels])[0] if face.alignable]
     if not detections:
         return Face(path=str(path), identity=identity, sha256=digest, reason="no face found")
-    nearest = min(detections, key=lambda face: _off_centre(face.box, pixels))
+    nearest = most_central(detections, pixels)
     return Face(
         path=str(path),
         identity=identity,
@@ -133,24 +135,19 @@ def _found(path: Path, identity: str, detector: Detector) -> Face:
     )
 
 
-def _off_centre(box: Sequence[float], pixels: RGB) -> float:
-    height, width = pixels.shape[:2]
-    return float(abs(box[0] + box[2] - width + 1) + abs(box[1] + box[3] - height + 1))
-
-
 def _split(data: Data, found: Sequence[Face]) -> Corpus:
-    reasons = [_unfit(face, data.min_inter_eye_px) for face in found]
+    kept = {face.sha256 for face in found if _is_held_back(face, data)}
+    reasons = [_unfit(face, data, kept) for face in found]
     left_out = [
         face.model_copy(update={"reason": reason}) for face, reason in zip(found, reasons, strict=True) if reason
     ]
     faces = tuple(face for face, reason in zip(found, reasons, strict=True) if not reason)
     repeat = dict(zip(data.folders, data.repeat or (1,) * len(data.folders), strict=True))
     drawn, validation = list[int](), list[int]()
-    held_back = {face.sha256 for face in faces if part_of(face.identity, data.validation_percent) == "validation"}
     for row, face in enumerate(faces):
-        if part_of(face.identity, data.validation_percent) == "validation":
+        if _is_held_back(face, data):
             validation.append(row)
-        elif face.sha256 not in held_back:  # the same file under two names is on one side only
+        else:
             folder = next(name for name in data.folders if Path(face.path).is_relative_to(name))
             drawn += [row] * repeat[folder]
     if not drawn or not validation:
@@ -161,12 +158,19 @@ def _split(data: Data, found: Sequence[Face]) -> Corpus:
     return Corpus(faces, tuple(drawn), tuple(validation), tuple(left_out))
 
 
-def _unfit(face: Face, min_inter_eye_px: float) -> str:
+def _unfit(face: Face, data: Data, kept: Collection[str]) -> str:
+    """Return why a face cannot be learned from, or nothing; `kept`: digests of what is kept for validation."""
     if face.landmarks is None:
         return face.reason
-    if face.inter_eye_px < min_inter_eye_px:
-        return f"the eyes are {face.inter_eye_px:.0f} px apart, less than {min_inter_eye_px:g}"
+    if face.inter_eye_px < data.min_inter_eye_px:
+        return f"the eyes are {face.inter_eye_px:.0f} px apart, less than {data.min_inter_eye_px:g}"
+    if face.sha256 in kept and not _is_held_back(face, data):
+        return "the same file is kept for validation under another name"
     return ""
+
+
+def _is_held_back(face: Face, data: Data) -> bool:
+    return part_of(face.identity, data.validation_percent) == "validation"
 
 
 def read_picture(face: Face) -> RGB:

@@ -5,7 +5,7 @@ Example k of a run depends on the configuration and on k alone: not on workers, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,16 +28,11 @@ _OWN_WIDTH = 0.999
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A degraded face and its sharp original as aligned squares, uint8 (side, side, 3); `row` is the corpus's.
-
-    `mirrored`: both squares are mirror images. `text` says how it was degraded.
-    """
+    """A degraded face and its sharp original as aligned squares, uint8 (side, side, 3); `row` is the corpus's."""
 
     given: RGB
     sharp: RGB
     row: int
-    mirrored: bool
-    text: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ class Maker:
         sharp = self.cut(FaceView(pixels, _carried_back(found, made))) if self.with_sharp else given
         if mirrored:
             given, sharp = np.fliplr(given), np.fliplr(sharp)
-        return Example(given, sharp, row, mirrored, wanted.text)
+        return Example(given, sharp, row)
 
 
 @lru_cache(maxsize=2)
@@ -113,10 +108,3 @@ def inexact(landmarks: Landmarks5, data: Data, rng: np.random.Generator) -> Land
     moved = points + sigma * (rng.normal(size=(1, 2)) + rng.normal(size=(5, 2)))
     a, b, c, d, e = ((float(x), float(y)) for x, y in moved)
     return (a, b, c, d, e)
-
-
-def spread_rows(rows: Sequence[int], count: int) -> list[int]:
-    """Return at most `count` rows, evenly spread."""
-    if count >= len(rows):
-        return list(rows)
-    return [rows[index * len(rows) // count] for index in range(count)]

@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facerecon.errors import FacereconError
+from facerecon.interruption import SIGNALS, handled
 from facerecon.training.examples import Example, Maker
 
 
@@ -80,13 +81,8 @@ def batches(maker: Maker, *, first: int, last: int, size: int, workers: int, pin
 
 def _started(loader: DataLoader[Any]) -> Iterator[Any]:
     """Start the workers such that no signal ends them: a terminal and a scheduler send theirs to all processes."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
+    with handled(signal.SIG_IGN):
         return iter(loader)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ class _Examples(Dataset["Example | FacereconError"]):
 
 def _begin_worker(_number: int) -> None:
     """Leave signals to the parent, which finishes its step and then ends its workers; and be one thread."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

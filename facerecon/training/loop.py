@@ -5,7 +5,6 @@ A run that was killed continues from its last checkpoint and ends with the weigh
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,17 +17,18 @@ from torch import nn
 
 from facerecon.engines.runtime import DTYPES, memory_guard
 from facerecon.errors import ResourceError, UsageError
+from facerecon.evaluation.samples import spread
+from facerecon.interruption import held
 from facerecon.pictures import encode_png
-from facerecon.records import RGB
+from facerecon.records import NOT_STATED, RGB
 from facerecon.training.checkpoints import HISTOGRAMS, LOG, VALIDATION, RunFolder
 from facerecon.training.configuration import Training
-from facerecon.training.examples import Example, Maker, spread_rows
+from facerecon.training.examples import Example, Maker
 from facerecon.training.feeding import Batch, batches, together
 from facerecon.training.learning import Descent, training_precision
 
 _MOST_BAD_STEPS = 20
 _VALIDATED_TOGETHER = 32
-NOT_STATED = {"licence": "not stated"}
 
 
 class Task(Protocol):
@@ -157,7 +157,7 @@ class Loop:
             pinned=self.device.type == "cuda",
         )
         figures = dict[str, float]()
-        with _held_signals() as arrived:
+        with held() as arrived:
             begun, logged = time.perf_counter(), self._descent.done
             for batch in feed:
                 parts = self._step(batch.to(self.device))
@@ -234,21 +234,21 @@ class Loop:
     @property
     def validated(self) -> list[int]:
         """The corpus's rows that figures are measured on."""
-        return spread_rows(self.maker.corpus.validation, self.training.run.validation_examples)
+        return spread(self.maker.corpus.validation, self.training.run.validation_examples)
 
     def _validation_examples(self) -> list[Example]:
         return [self.maker.validation_example(number, row) for number, row in enumerate(self.validated)]
 
     def _validate(self) -> dict[str, float]:
         self.folder.forget_from(self._descent.done, (VALIDATION,))
-        held = [
+        examples = [
             together(self._validation[start : start + _VALIDATED_TOGETHER]).to(self.device)
             for start in range(0, len(self._validation), _VALIDATED_TOGETHER)
         ]
         # In full precision: that is how the model will run.
         with _averaged(self.task.network, self._descent.average), torch.inference_mode():
-            figures = self.task.measured(self.task.network, held)
-            some = [self._validation[place] for place in spread_rows(range(len(self._validation)), self._sheet_size)]
+            figures = self.task.measured(self.task.network, examples)
+            some = [self._validation[place] for place in spread(range(len(self._validation)), self._sheet_size)]
             sheet = self.task.sheet(self.task.network, some)
         self.folder.append(VALIDATION, {"step": self._descent.done, **{k: round(v, 6) for k, v in figures.items()}})
         if sheet is not None:
@@ -284,19 +284,6 @@ def _averaged(network: nn.Module, average: Mapping[str, torch.Tensor]) -> Iterat
         network.train()
 
 
-@contextmanager
-def _held_signals() -> Iterator[list[int]]:
-    """Hold Ctrl-C and SIGTERM back until a step is finished; the list tells what arrived."""
-    arrived = list[int]()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda number, _frame: arrived.append(number)) for number in numbers]
-    try:
-        yield arrived
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
 def end_of_run(loop: Loop, figures: Mapping[str, float]) -> Path:
     """Publish the model with what its card needs: recipe, data, figures; return the model's path."""
     corpus, training = loop.maker.corpus, loop.training
@@ -317,9 +304,10 @@ def end_of_run(loop: Loop, figures: Mapping[str, float]) -> Path:
         "torch": str(torch.__version__),
     }
     learned_from = f"{facts['pictures']} pictures of {facts['persons']} persons (SHA-256 {corpus.digest[:16]}...)"
-    description = {**NOT_STATED, "training_data": f"{learned_from}, degraded by facerecon.degradation"}
-    description |= {
-        "reference": f"facerecon train, configuration {training.digest[:16]}..., {training.run.steps} steps"
+    description = {
+        "licence": NOT_STATED,
+        "training_data": f"{learned_from}, degraded by facerecon.degradation",
+        "reference": f"facerecon train, configuration {training.digest[:16]}..., {training.run.steps} steps",
     }
     state = {**loop.averaged, **loop.task.constants}
     return loop.folder.publish(state, {**description, **loop.task.description}, facts)

@@ -10,14 +10,14 @@ import safetensors.torch
 import torch
 
 from facerecon.degradation import Degradation, degrade
-from facerecon.engines import adaptive, catalogue
+from facerecon.engines import catalogue
 from facerecon.engines.adaptive import AdaptiveEmbedder
 from facerecon.engines.dlib_resnet import DlibResNet, StudentResNet
 from facerecon.engines.embedders import Embedder
 from facerecon.engines.states import load_state
 from facerecon.errors import ResourceError
 from facerecon.hashing import sha256_file
-from facerecon.records import FaceView
+from facerecon.records import FaceView, frontal_inter_eye_px
 from facerecon.weights import Entry, entry
 from tests.unit.engines.conftest import registry_of
 
@@ -60,7 +60,7 @@ def both(student: Entry, cpu: torch.device) -> AdaptiveEmbedder:
 
 def smaller(face: FaceView, eyes_px: float) -> FaceView:
     """Return the face as if its eyes lay this far apart; the pixels do not matter to who is asked."""
-    own = adaptive.Detection(box=(0, 0, 1, 1), score=1, landmarks=face.landmarks).frontal_inter_eye_px
+    own = frontal_inter_eye_px(face.landmarks)
     step = own / eyes_px
     size = [round(side / step) for side in face.pixels.shape[:2]]
     rows, columns = (np.minimum((np.arange(count) * step).astype(int), 511) for count in size)

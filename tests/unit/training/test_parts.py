@@ -178,6 +178,8 @@ def test_the_same_file_is_never_on_both_sides(configured: Configure, portraits: 
     sides = [{found.faces[row].sha256 for row in rows} for rows in (found.training, found.validation)]
     assert sides[1]
     assert not sides[0] & sides[1]
+    assert len(found.training) + len(found.validation) + len(found.left_out) == 36
+    assert all("kept for validation" in face.reason for face in found.left_out)
 
 
 def test_given_and_sharp_show_the_same_face_at_the_same_place(configured: Configure, corpus: Corpus) -> None:

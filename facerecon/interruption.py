@@ -1,0 +1,34 @@
+"""Ctrl-C and SIGTERM, for a while handled otherwise. Owns which signals end a run, and that their handlers return."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Handler = Callable[[int, FrameType | None], object] | signal.Handlers
+
+
+@contextlib.contextmanager
+def handled(handler: Handler) -> Iterator[None]:
+    """Give both signals to `handler` inside the block; in another thread than the main one they are not ours."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.signal(number, handler) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, previous in zip(SIGNALS, before, strict=True):
+            signal.signal(number, previous)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[list[int]]:
+    """Hold both signals back inside the block; the list tells what arrived, for the block to act on."""
+    arrived: list[int] = []
+    with handled(lambda number, _frame: arrived.append(number)):
+        yield arrived
