@@ -88,7 +88,7 @@ def train(
 
 def _summary(facts: Mapping[str, Any]) -> Text:
     figures = ", ".join(f"{_title(name)} {value:.4g}" for name, value in facts["validation"].items())
-    left_out = f"; {facts['left_out']} left out: no face, or too small a one" if facts["left_out"] else ""
+    left_out = f"; {facts['left_out']} left out (left_out.jsonl says why)" if facts["left_out"] else ""
     return Text(
         f"{facts['model']}\n"
         f"learned from {facts['pictures']} pictures of {facts['persons']} persons{left_out}\n"

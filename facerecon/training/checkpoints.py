@@ -1,7 +1,7 @@
 """What a run leaves in its folder: checkpoint, log, contact sheets, and at the end the model with its card's figures.
 
-    RUN/ config.yaml faces.jsonl checkpoint.pt log.csv validation.csv histograms.csv sheets/step-000500.png
-         NAME.safetensors NAME.json
+    RUN/ config.yaml faces.jsonl left_out.jsonl checkpoint.pt log.csv validation.csv histograms.csv
+         sheets/step-000500.png NAME.safetensors NAME.json
 
 Files are there whole or not at all; the tables grow by lines, and a continuation takes out what a crash left half
 written. Never continues a run that was begun with another configuration.

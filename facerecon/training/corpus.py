@@ -25,7 +25,7 @@ from facerecon.stages import Detector, Listener
 from facerecon.training.configuration import Data
 
 STAGE = "corpus"
-INDEX = "faces.jsonl"
+INDEX, LEFT_OUT = "faces.jsonl", "left_out.jsonl"
 
 
 class Face(Record):
@@ -75,7 +75,8 @@ def read_corpus(data: Data, index: Path, detector: Detector, listener: Listener)
 
     Args:
         data: which folders, and who is kept for validation.
-        index: file that the faces are written to, and read from again when the files are the same.
+        index: file that the faces are written to, and read from again when the files are the same; beside it,
+            left_out.jsonl tells which of them are not learned from, and why.
         detector: finds the face; of several, the one nearest the picture's centre.
         listener: hears of progress.
 
@@ -98,7 +99,9 @@ def read_corpus(data: Data, index: Path, detector: Detector, listener: Listener)
     finally:
         _write(index, faces)
     listener.finished(STAGE)
-    return _split(data, faces)
+    corpus = _split(data, faces)
+    _write(index.with_name(LEFT_OUT), corpus.left_out)
+    return corpus
 
 
 def _write(index: Path, faces: Sequence[Face]) -> None:

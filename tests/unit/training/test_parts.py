@@ -126,6 +126,7 @@ def test_what_is_no_face_is_left_out_with_its_reason(configured: Configure, tmp_
     assert len(found.faces) == 12
     assert [Path(face.path).name for face in found.left_out] == ["broken.png"]
     assert "not a readable picture" in found.left_out[0].reason
+    assert "not a readable picture" in (tmp_path / "left_out.jsonl").read_text()
 
 
 def test_a_picture_that_changed_since_is_refused(corpus: Corpus, tmp_path: Path) -> None:
