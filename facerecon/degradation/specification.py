@@ -123,6 +123,11 @@ class Degradation(Record):
         return LENS_SIGMA_PX if self.width is not None else 0.0
 
     @property
+    def light(self) -> Degradation:
+        """Its light alone: exposure and colour, which a restoration leaves as they are."""
+        return Degradation(gain=self.gain, warm=self.warm, cold=self.cold)
+
+    @property
     def text(self) -> str:
         """The canonical text: keys in the order of the chain, nothing neutral; `parse` reads it back."""
         values = {**self.model_dump(), "blur": self.lens_sigma_px}

@@ -23,16 +23,24 @@ _FEATHER = 0.25
 ELLIPSE = "elliptic feather"
 
 
-def paste(canvas: RGB, square: RGB, from_square: Affine, weight: Mask) -> RGB:
+def paste(canvas: RGB, square: RGB, from_square: Affine, weight: Mask, given: RGB | None = None) -> RGB:
     """Return `canvas` with the restored `square` (of any side) in it, as far as `weight` says.
 
-    `from_square` (2x3) maps the square's pixels to the canvas's; `weight` is float32 (height, width) in 0..1. Where it
-    is 0 the pixels are the canvas's, exactly.
+    Args:
+        canvas: the enlarged picture.
+        square: the restored face.
+        from_square: 2x3, maps the square's pixels to the canvas's.
+        weight: float32 (height, width) in 0..1. Where it is 0 the pixels are the canvas's, exactly.
+        given: the square before it was restored. Only the difference is pasted then, so that a face larger than the
+            square keeps the detail that the square cannot show (a band of the Laplacian pyramid of Burt, Adelson,
+            IEEE Trans. Communications 31(4), 1983).
     """
     height, width = canvas.shape[:2]
-    face = chips.resample(square, from_square, width, height).astype(np.float32)
-    mixed = canvas + weight[..., None] * (face - canvas)
-    return np.asarray(np.rint(mixed), dtype=np.uint8)
+    face, base = (
+        canvas if each is None else chips.resample(each, from_square, width, height) for each in (square, given)
+    )
+    mixed = canvas + weight[..., None] * (face.astype(np.float32) - base)
+    return np.asarray(np.rint(np.clip(mixed, 0, 255)), dtype=np.uint8)
 
 
 def paste_levels(levels: Levels, from_square: Affine, weight: Mask) -> Levels:

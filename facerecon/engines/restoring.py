@@ -2,7 +2,8 @@
 
 GFP-GAN's kind is generative: it draws a plausible face, which need not be this person's. Of upstream only network
 classes are used: GFPGANer returns the unrestored crop when the network fails, and ignores its `weight`. Our own
-networks also tell how far they may be off; that is measured per pixel and pasted like the face.
+networks correct: what they changed is added to the enlarged picture, so that a face larger than their square keeps the
+detail that the square cannot show. They also tell how far they may be off; that is pasted like the face.
 """
 
 from __future__ import annotations
@@ -44,19 +45,21 @@ class FaceRestorer:
         parser: FaceParser | None = None,
         square: Square | None = None,
         doubt: Network | None = None,
+        corrects: bool = False,
     ) -> None:
         """Take a network on squares in 0..1 (of 512x512 px, or cut as `square` says), with its stamp.
 
         `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face inside
         the mask. The mask is `parser`'s, else an ellipse. `doubt` takes squares as the network does and returns the
-        expected absolute error of its answer, (m, 1, side, side) in 0..1.
+        expected absolute error of its answer, (m, 1, side, side) in 0..1. `corrects`: what the network changed is added
+        to the enlarged crop, which keeps its finer detail; otherwise the network's face takes its place.
 
         Raises:
             UsageError: `blend` is out of range.
         """
         check_blend(blend)
         self._stamp, self._network, self._scale = stamp, network, scale
-        self._blend, self._parser, self._doubt = blend, parser, doubt
+        self._blend, self._parser, self._doubt, self._corrects = blend, parser, doubt, corrects
         self._square = square or Square()
         side = self._square.side_px
         self._plan = TilePlan(side, 0, batch, precision, floor_px=side)
@@ -97,7 +100,7 @@ class FaceRestorer:
             return RestorationFailure(str(error))
         weight = self._weight(drawn, from_full, *canvas.shape[:2])
         from_square = self._square.onto(from_full)
-        pixels = pasting.paste(canvas, drawn.square, from_square, weight)
+        pixels = pasting.paste(canvas, drawn.square, from_square, weight, drawn.given)
         return drawn.answer(pixels, None if doubted is None else pasting.paste_levels(doubted, from_square, weight))
 
     def restore_onto(self, canvas: RGB, faces: Sequence[FaceView], scale: int) -> tuple[RGB, list[RestorationOutcome]]:
@@ -119,7 +122,8 @@ class FaceRestorer:
             from_full[:, 2] -= (columns.start, rows.start)
             part = result[rows, columns]
             weight = self._weight(drawn, from_full, *part.shape[:2])
-            result[rows, columns] = pasting.paste(part, drawn.square, self._square.onto(from_full), weight)
+            from_square = self._square.onto(from_full)
+            result[rows, columns] = pasting.paste(part, drawn.square, from_square, weight, drawn.given)
             outcomes.append(drawn.answer(result[rows, columns].copy()))
         return result, outcomes
 
@@ -151,13 +155,14 @@ class FaceRestorer:
     def _draw(self, faces: Sequence[FaceView]) -> list[_Drawn | RestorationFailure]:
         """Align all faces, restore them in common passes, and find their masks; one answer per face, in order."""
         transforms, found = _aligned(faces)
-        squares = [self._square.cut_by(faces[number].pixels, matrix) for number, matrix in transforms.items()]
-        outcomes = dict(zip(transforms, run_tiled(squares, self._network, self._plan, 1), strict=True))
+        squares = {number: self._square.cut_by(faces[number].pixels, full) for number, full in transforms.items()}
+        outcomes = dict(zip(squares, run_tiled(list(squares.values()), self._network, self._plan, 1), strict=True))
         found |= {number: failed for number, failed in outcomes.items() if isinstance(failed, RestorationFailure)}
         drawn = {number: tiled for number, tiled in outcomes.items() if isinstance(tiled, Tiled)}
         masks = self._masks([tiled.pixels for tiled in drawn.values()])
         for (number, tiled), (ramp, mask) in zip(drawn.items(), masks, strict=True):
-            found[number] = _Drawn(tiled, transforms[number], ramp, mask)
+            given = squares[number] if self._corrects else None
+            found[number] = _Drawn(tiled, transforms[number], ramp, mask, given)
         return [found[number] for number in range(len(faces))]
 
     def _masks(self, squares: Sequence[RGB]) -> list[tuple[Mask | None, str]]:
@@ -175,12 +180,13 @@ class _UnusableDoubtError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """What the network drew for one face, and where it goes."""
+    """What the network drew for one face, and where it goes; `given`: what it saw, if only the difference goes there."""
 
     tiled: Tiled
     to_full: Affine
     ramp: Mask | None
     mask: str
+    given: RGB | None
 
     @property
     def square(self) -> RGB:

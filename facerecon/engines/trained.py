@@ -81,6 +81,7 @@ def open_trained_restorer(
         parser=parser,
         square=square,
         doubt=Variants(network, device, call_doubt, converted=False),
+        corrects=True,
     )
 
 

@@ -28,7 +28,10 @@ _OWN_WIDTH = 0.999
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A degraded face and its sharp original as aligned squares, uint8 (side, side, 3); `row` is the corpus's."""
+    """A degraded face and its sharp original as aligned squares, uint8 (side, side, 3); `row` is the corpus's.
+
+    The sharp one is in the degraded one's light: as dark, and as warm or cold.
+    """
 
     given: RGB
     sharp: RGB
@@ -71,7 +74,7 @@ class Maker:
         found = inexact(made.carried(landmarks), self.data, rng)
         given = self.cut(FaceView(made.pixels, found))
         # The sharp square is cut by the same inexact points: where a face lies in its square is not to be restored.
-        sharp = self.cut(FaceView(pixels, _carried_back(found, made))) if self.with_sharp else given
+        sharp = self.cut(FaceView(_lit(pixels, wanted), _carried_back(found, made))) if self.with_sharp else given
         if mirrored:
             given, sharp = np.fliplr(given), np.fliplr(sharp)
         return Example(given, sharp, row)
@@ -91,6 +94,14 @@ def within(wanted: Degradation, pixels: RGB, landmarks: Landmarks5) -> Degradati
     least = max(_LEAST_WIDTH_PX, _LEAST_SIDE_PX * face / min(pixels.shape[:2]))
     width = min(max(wanted.width, least), face * _OWN_WIDTH)
     return wanted.model_copy(update={"width": width if width >= least else None})
+
+
+def _lit(pixels: RGB, wanted: Degradation) -> RGB:
+    """Return the sharp picture in the degradation's light.
+
+    How bright a skin is must not be guessed from other faces; exposing a dark picture is a step of its own, on record.
+    """
+    return pixels if wanted.light == Degradation() else degrade(pixels, wanted.light).pixels
 
 
 def _carried_back(landmarks: Landmarks5, made: Degraded) -> Landmarks5:

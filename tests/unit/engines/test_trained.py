@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import safetensors.torch
@@ -122,13 +123,13 @@ def test_the_pasted_face_is_what_the_network_makes_of_the_square(
     network = restoring_network(architecture, WIDTHS[architecture], 2)
     network.load_state_dict(safetensors.torch.load_file(shelf / item.file))
     square = Square(SIDE[architecture])
-    given = torch.from_numpy(square.cut(crop)).permute(2, 0, 1)[None].float() / 255
+    seen = square.cut(crop)
     with torch.no_grad():
-        picture, log_scale = network(given)
+        picture, log_scale = network(torch.from_numpy(seen).permute(2, 0, 1)[None].float() / 255)
     drawn = picture[0].clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy().astype(np.uint8)
     matrix, mask = square.onto(pasting.inverted(to_full(crop), 4)), mask_of(crop, 4)
     found = one(opened(item, mask="ellipse", precision="fp32"), crop)
-    expected = pasting.paste(lanczos(crop.pixels, 4), drawn, matrix, mask)
+    expected = pasting.paste(lanczos(crop.pixels, 4), drawn, matrix, mask, seen)
     assert levels_apart(found.pixels, expected) <= 1
     doubt = pasting.paste_levels(log_scale[0, 0].exp().mul(255).numpy(), matrix, mask)
     assert found.uncertainty is not None
@@ -149,7 +150,7 @@ def test_wrong_tensors_are_an_integrity_error(shelf: Path) -> None:
 @pytest.mark.parametrize("side_px", [None, 100])
 def test_a_side_that_does_not_fit_the_network_is_refused(shelf: Path, side_px: int | None) -> None:
     with pytest.raises(ResourceError, match="input_px"):
-        opened(trained(shelf, UNET, input_px=side_px))
+        opened(trained(shelf, UNET, input_px=side_px, scale=2))
 
 
 def test_missing_weights_and_wrong_arguments(shelf: Path) -> None:
@@ -195,6 +196,22 @@ def test_a_new_network_leaves_the_face_where_it_is(shelf: Path, crop: FaceView) 
     for architecture in ARCHITECTURES:
         found = one(opened(trained(shelf, architecture), mask="ellipse"), crop)
         assert psnr(found.pixels, lanczos(crop.pixels, 4)) > 28, architecture
+
+
+@pytest.mark.parametrize("side_px", [64, 128])
+def test_a_face_larger_than_the_square_keeps_its_detail(
+    side_px: int, shelf: Path, face: FaceView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """42 px between the eyes, in squares where they are 16 and 31 px apart."""
+    restorer = opened(trained(shelf, UNET, input_px=side_px, scale=2), mask="ellipse", precision="fp32")
+    enlarged, mask = lanczos(face.pixels, 2), mask_of(face, 2)
+    monkeypatch.setattr(restorer, "_network", lambda tiles, precision: tiles)
+    assert np.array_equal(one(restorer, face).pixels, enlarged)
+    monkeypatch.setattr(restorer, "_network", lambda tiles, precision: tiles * 0.5)
+    darker = one(restorer, face).pixels[mask == 1].astype(float)
+    detail = enlarged - cv2.GaussianBlur(enlarged, (0, 0), 8).astype(float)
+    assert np.corrcoef(darker[:, 1], detail[mask == 1][:, 1])[0, 1] > 0.2
+    assert np.abs(darker.mean() - enlarged[mask == 1].mean() / 2) < 2
 
 
 def test_blend_mixes_the_face_and_its_uncertainty(shelf: Path, crop: FaceView) -> None:

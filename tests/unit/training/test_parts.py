@@ -193,6 +193,14 @@ def test_given_and_sharp_show_the_same_face_at_the_same_place(configured: Config
         assert moved[1] == max(moved) > 0.8
 
 
+def test_the_light_is_not_to_be_restored(configured: Configure, corpus: Corpus) -> None:
+    dark = configured("restorer", degradation={"gain": {"low": 0.2, "high": 0.2}, "warm": {"low": 3000, "high": 3000}})
+    example, plain = (maker_of(each, corpus).example(3) for each in (dark, configured("restorer")))
+    given, sharp, bright = (each.mean(axis=(0, 1)) for each in (example.given, example.sharp, plain.sharp))
+    assert np.abs(given - sharp).max() < 2
+    assert (sharp < bright - 20).all()
+
+
 def test_inexact_landmarks_have_the_stated_spread(configured: Configure) -> None:
     data = configured("restorer", data={"landmark_sigma_px": 1.0, "landmark_sigma_eyes": 0.1}).data
     points = ((0.0, 0.0), (20.0, 0.0), (10.0, 10.0), (2.0, 20.0), (18.0, 20.0))
