@@ -180,7 +180,7 @@ class _UnusableDoubtError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """What the network drew for one face, and where it goes; `given`: what it saw, if only the difference goes there."""
+    """What the network drew for one face, and where it goes; `given`: what it saw, if the difference is pasted."""
 
     tiled: Tiled
     to_full: Affine
