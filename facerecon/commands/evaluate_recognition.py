@@ -228,7 +228,7 @@ def _studied(bench: Workbench, request: Request) -> tuple[Study, Comparison, dic
         "landmarks": "carried" if request.carried else "detected",
         "variant": request.variant,
         "model": bench.recognizer.stamp.id,
-        "treatment": bench.recognizer.treatment,
+        "treatment": _treatment(bench, request.variant),
         "detector": bench.detector.stamp.id,
         "seed": request.seed,
         **measuring.summary(comparison, found, _threshold(bench), request.seed),
@@ -279,6 +279,22 @@ def measure_of(bench: Workbench) -> Any:
     return measure
 
 
+def _treatment(bench: Workbench, variant: str) -> str:
+    """Return how the probes' vectors are made: the recognizer's treatment, and the restored picture's recipe."""
+    from facerecon.pipeline.steps import recipe, step_text, with_recipe
+    from facerecon.profiles import RestoreStep
+
+    treatment, learned = bench.recognizer.treatment, ""
+    if "restored" not in variant.split("+"):
+        return treatment
+    texts = []
+    for step in bench.profile.enhance.steps:
+        restorer = bench.restorers[step.key] if isinstance(step, RestoreStep) else None
+        learned = restorer.stamp.weights_sha256 if restorer else learned
+        texts.append(step_text(step, restorer))
+    return with_recipe(treatment, recipe(texts, learned))
+
+
 def _threshold(bench: Workbench) -> float | None:
     return known_operating_point(bench.recognizer, bench.profile.recognize.threshold)
 
@@ -298,7 +314,7 @@ def _calibrate(bench: Workbench, request: Request, found: Study, comparison: Com
         protocol=_protocol(request),
         degradations=tuple(request.degradations),
         stamp=bench.recognizer.stamp,
-        treatment=bench.recognizer.treatment,
+        treatment=_treatment(bench, request.variant),
         seed=request.seed,
         edges_px=request.edges_px or calibrating.DEFAULT_EDGES_PX,
         progress=lambda line: bench.console.noted(f"Calibrating {line} ..."),

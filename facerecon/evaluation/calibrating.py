@@ -23,10 +23,10 @@ from facerecon.errors import UsageError
 from facerecon.evaluation.comparison import Comparison, Pairs
 from facerecon.evaluation.recognition import Study
 from facerecon.likelihood import Bin, Calibration, Range, fit_bin
-from facerecon.records import ModelStamp
+from facerecon.records import PRIMARY_VARIANTS, WITH_RESTORED, ModelStamp
 
 DEFAULT_EDGES_PX = (6.0, 9.0, 12.5, 18.0, 30.0, 60.0)
-CALIBRATED = ("original", "fused")
+CALIBRATED: tuple[str, ...] = (*PRIMARY_VARIANTS, WITH_RESTORED)
 DETAIL = "fine_detail"
 DETAIL_PARTS = 3
 MIN_GENUINE = 300

@@ -212,7 +212,7 @@ class Calibration(Record):
     model: Text
     weights_sha256: Sha256
     treatment: Text
-    variant: Literal["original", "fused"]
+    variant: Literal["original", "fused", "original+restored"]
     dataset: Text
     protocol: Text
     degradations: tuple[str, ...]

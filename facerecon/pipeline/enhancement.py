@@ -165,6 +165,7 @@ class _Enhancement:
             scale=face.scale,
             steps=steps,
             model=face.stamp.id if face.stamp else None,
+            weights_sha256=face.stamp.weights_sha256 if face.stamp else None,
             precision=face.stamp.precision if face.stamp else None,
             learned=learned,
             tile_plan=face.tile_plan,

@@ -52,7 +52,6 @@ def recognize(case: Case, gallery: Gallery, comparers: Comparers, context: Conte
         "treatment": recognizer.treatment,
         "gallery": gallery.folder,
         "gallery_sha256": gallery.digest,
-        "calibrations": {each.variant: each.sha256 for each in comparers.calibrations.documents},
     }
     inputs = case.digests("faces/") | dict(gallery.inputs)
     threshold = operating_point(recognizer, context.profile.recognize.threshold)
@@ -79,9 +78,11 @@ class _Recognition:
     def process(self) -> None:
         """Write the gallery's records, then every track's candidates."""
         self._write_gallery()
-        for document in self.comparers.calibrations.documents:
-            self.run.write(f"calibrations/{document.sha256[:16]}.json", calibration_bytes(document))
         reader = TrackReader(self.run.case, self.settings)
+        documents = self.comparers.calibrations.of(reader.treatments(self.comparers.recognizer))
+        for document in documents:
+            self.run.write(f"calibrations/{document.sha256[:16]}.json", calibration_bytes(document))
+        self.run.details["calibrations"] = {each.variant: each.sha256 for each in documents}
         self.context.listener.started("recognize", len(reader.tracks))
         for faces in reader:
             self._track(reader, faces)
@@ -154,7 +155,7 @@ class _Recognition:
 
     def _compare(self, template: Template) -> list[Ranked]:
         recognizer = self.comparers.recognizer
-        self.run.record("embeddings", template.record(recognizer.stamp.weights_sha256, recognizer.treatment))
+        self.run.record("embeddings", template.record(recognizer.stamp.weights_sha256))
         with self.watch.measure("compare"):
             ranked = self.ranking.first(template.embedding, self.settings.top)
         for place, person in enumerate(ranked, start=1):
@@ -197,6 +198,7 @@ class _Recognition:
                 (similarity, joint_conditions(probe, gallery_conditions(entry.record)))
                 for entry, similarity in person.all
             ],
+            template.treatment,
         )
         record, shown = person.closest.record, round(person.similarity, 4)
         return Candidate(

@@ -179,7 +179,7 @@ def search(
         strength, why_none = (
             (None, "not calibrated: both sides are footage, and calibrations compare footage with good pictures")
             if calibrations is None
-            else calibrations.strength(entry.template.variant, [(similarity, joint)])
+            else calibrations.strength(entry.template.variant, [(similarity, joint)], entry.template.treatment)
         )
         hits.append(Hit(entry, round(similarity, 4), strength, why_none))
     return sorted(hits, key=lambda hit: -hit.similarity)

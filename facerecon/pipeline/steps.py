@@ -19,7 +19,7 @@ from facerecon.filters.illumination import lime
 from facerecon.filters.outcome import Filtered
 from facerecon.filters.scaling import enlarge
 from facerecon.filters.tone import auto_exposure, clahe, exposure, gamma
-from facerecon.hashing import sha256_array
+from facerecon.hashing import canonical_json, sha256_array, sha256_bytes
 from facerecon.pipeline.accounts import Stopwatch
 from facerecon.profiles import ClassicalStep, NlmeansMultiStep, ResizeStep, RestoreStep, Step, WhiteBalanceStep
 from facerecon.records import RGB, FaceView, Landmarks5, ModelStamp, StepRecord, shift_landmarks
@@ -56,6 +56,8 @@ FILTERS: Mapping[str, Filter] = {
     "deblur-defocus": deconvolve_defocus,
     "resize": enlarge,
 }
+# How a model is run; what it does stays within R13's tolerance.
+_NO_RESULT = frozenset({"precision", "tile_px", "batch"})
 _LEARNED = "Enlarges with a trained neural network. It may add detail that was not recorded."
 
 
@@ -166,6 +168,32 @@ def step_text(step: Step, restorer: Restorer | None) -> dict[str, Any]:
         "parameters": step.model_dump(mode="json", exclude={"kind"}),
         "learned": restorer is not None,
     }
+
+
+def recipe(steps: Sequence[Mapping[str, Any]], weights_sha256: str) -> str:
+    """Return in a line how a restored picture was made: equal lines, equal making.
+
+    Args:
+        steps: per step at least `name` and `parameters`, as `step_text` and records have them.
+        weights_sha256: of the learned step's model.
+    """
+    facts = [{"name": step["name"], "parameters": _deciding(step["parameters"])} for step in steps]
+    digest = sha256_bytes(canonical_json({"steps": facts, "weights_sha256": weights_sha256}))
+    return f"restored by {' > '.join(step['name'] for step in steps)} [{digest[:16]}]"
+
+
+def with_recipe(treatment: str, made: str) -> str:
+    """Return the treatment of a vector that a restored picture has a share in."""
+    return f"{treatment}; {made}"
+
+
+def base_treatment(treatment: str) -> str:
+    """Return the recognizer's own part of a treatment."""
+    return treatment.partition("; restored by ")[0]
+
+
+def _deciding(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name not in _NO_RESULT}
 
 
 def _record(text: dict[str, Any], before: RGB, after: RGB, applied: bool = True, note: str = "") -> StepRecord:

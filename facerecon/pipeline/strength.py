@@ -8,13 +8,14 @@ several, whatever their dependence, but not their maximum (Shafer, "Testing by b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from facerecon.errors import UsageError
 from facerecon.likelihood import Assessed, Calibration, verbal_support
-from facerecon.records import Strength, Variant
+from facerecon.pipeline.steps import base_treatment
+from facerecon.records import WITH_RESTORED, Strength, Variant
 from facerecon.stages import Recognizer
 
 NONE_FOR_VARIANT = {
@@ -24,7 +25,10 @@ NONE_FOR_VARIANT = {
 
 
 class Calibrations:
-    """The calibrations that a comparison may use: at most one per variant."""
+    """The calibrations that a comparison may use: at most one per variant and treatment.
+
+    The recognizer's treatment is the same for all; `original+restored` also depends on how pictures were restored.
+    """
 
     def __init__(self, documents: Sequence[Calibration], recognizer: Recognizer, *, asked_for: bool = False) -> None:
         """Choose those that hold for this recognizer.
@@ -37,47 +41,55 @@ class Calibrations:
         Raises:
             UsageError: one that was asked for does not apply, or two are for one variant.
         """
-        self._of: dict[str, Calibration] = {}
-        self._digests: dict[str, str] = {}
+        self._of: dict[tuple[str, str], Calibration] = {}
+        self._digests: dict[tuple[str, str], str] = {}
         self._why_none: dict[str, str] = {}
-        stamp = recognizer.stamp
+        stamp, self._treatment = recognizer.stamp, recognizer.treatment
         for document in documents:
-            problem = document.applies_to(stamp.id, stamp.weights_sha256, recognizer.treatment, document.variant)
+            own = base_treatment(document.treatment) == recognizer.treatment
+            treatment = document.treatment if own and document.variant == WITH_RESTORED else recognizer.treatment
+            problem = document.applies_to(stamp.id, stamp.weights_sha256, treatment, document.variant)
             if problem and asked_for:
                 raise UsageError(f"{problem}; make one for it with 'facerecon evaluate recognition --calibrate'")
             if problem:
                 if document.model == stamp.id:
                     self._why_none[document.variant] = f"not calibrated: {problem}"
                 continue
-            if document.variant in self._of:
+            key = (document.variant, document.treatment)
+            if key in self._of:
                 raise UsageError(
-                    f"calibrations {self._of[document.variant].name} and {document.name} are both for variant "
-                    f"{document.variant}; give one"
+                    f"calibrations {self._of[key].name} and {document.name} are both for variant {document.variant}; "
+                    "give one"
                 )
-            self._of[document.variant] = document
+            self._of[key] = document
             # Once: it is a digest of the whole document, and candidates are many.
-            self._digests[document.variant] = document.sha256
+            self._digests[key] = document.sha256
 
     @property
     def documents(self) -> tuple[Calibration, ...]:
         """Those that are in use."""
         return tuple(self._of.values())
 
+    def of(self, treatments: Collection[str]) -> tuple[Calibration, ...]:
+        """Return those that vectors of these treatments can use."""
+        return tuple(document for (_, treatment), document in self._of.items() if treatment in treatments)
+
     def strength(
-        self, variant: Variant, compared: Sequence[tuple[float, Mapping[str, float]]]
+        self, variant: Variant, compared: Sequence[tuple[float, Mapping[str, float]]], treatment: str | None = None
     ) -> tuple[Strength | None, str]:
         """Return the strength of a comparison with one person, or None and the reason.
 
         Args:
             variant: how the probe's vector was made.
             compared: per gallery picture of the person, the similarity and the conditions of the comparison.
+            treatment: of the probe's vector; None: the recognizer's.
         """
         if variant in NONE_FOR_VARIANT:
             return None, NONE_FOR_VARIANT[variant]
-        calibration = self._of.get(variant)
+        key = (variant, treatment or self._treatment)
+        calibration = self._of.get(key)
         if calibration is None:
-            missing = f"not calibrated: there is no calibration for this model and variant {variant}"
-            return None, self._why_none.get(variant, missing)
+            return None, self._why_none.get(variant, _missing(variant))
         outcomes = [calibration.assess(similarity, conditions) for similarity, conditions in compared]
         assessed = [outcome for outcome in outcomes if isinstance(outcome, Assessed)]
         if not assessed:
@@ -93,13 +105,18 @@ class Calibrations:
                 limited=any(each.bounded for each in assessed),
                 support=verbal_support(log10).sentence,
                 calibration=calibration.name,
-                calibration_sha256=self._digests[variant],
+                calibration_sha256=self._digests[key],
                 bin=", ".join(bins),
                 pictures=len(assessed),
                 left_out=len(outcomes) - len(assessed),
             ),
             "",
         )
+
+
+def _missing(variant: Variant) -> str:
+    restored = ", with pictures restored in this way" if variant == WITH_RESTORED else ""
+    return f"not calibrated: there is no calibration for this model and variant {variant}{restored}"
 
 
 def rounded_ratio(log10: float) -> float:

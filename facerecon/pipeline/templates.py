@@ -1,9 +1,10 @@
 """A track's face vectors: which shots go into which template, with the weights on record (R29). Compares nothing.
 
-    original      the best shot
-    fused         the mean of all best shots' vectors, weighted by quality
-    fused-image   the vector of the picture that was fused from the track's frames
-    restored      the vector of the best shot's learned picture
+    original            the best shot
+    fused               the mean of all best shots' vectors, weighted by quality
+    fused-image         the vector of the picture that was fused from the track's frames
+    restored            the vector of the best shot's learned picture
+    original+restored   the mean of that and of the same shot's own
 
 The first two come from original pixels and are for decision; the others are secondary.
 """
@@ -19,8 +20,10 @@ from facerecon.case import Case
 from facerecon.faces.quality import conditions, template_weight
 from facerecon.pictures import decode_picture
 from facerecon.pipeline.enhancement import load_chip
+from facerecon.pipeline.steps import base_treatment, recipe, with_recipe
 from facerecon.profiles import Recognize
 from facerecon.records import (
+    WITH_RESTORED,
     ChipRecord,
     Embedding,
     EmbeddingRecord,
@@ -37,13 +40,17 @@ from facerecon.stages import Recognizer
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """A vector of one track, with the shots behind it and their shares (which sum to 1)."""
+    """A vector of one track, with the shots behind it and their shares (which sum to 1).
+
+    `treatment` is the recognizer's, and of `original+restored` also how the restored picture was made.
+    """
 
     track: TrackRecord
     variant: Variant
     embedding: Embedding
     chips: tuple[ChipRecord, ...]
     weights: tuple[float, ...]
+    treatment: str
 
     @property
     def quality(self) -> float:
@@ -55,7 +62,7 @@ class Template:
         """What a calibration is bound to: see `facerecon.faces.quality.conditions`."""
         return conditions([(chip.detection, chip.quality) for chip in self.chips], self.weights)
 
-    def record(self, weights_sha256: str, treatment: str) -> EmbeddingRecord:
+    def record(self, weights_sha256: str) -> EmbeddingRecord:
         """Return it for the case's records."""
         return EmbeddingRecord(
             subject=f"{self.track.id}/{self.variant}",
@@ -63,7 +70,7 @@ class Template:
             variant=self.variant,
             model=self.embedding.model,
             weights_sha256=weights_sha256,
-            treatment=treatment,
+            treatment=self.treatment,
             vector=tuple(float(value) for value in self.embedding.vector),
             frames=tuple(chip.id for chip in self.chips),
             weights=self.weights,
@@ -137,6 +144,11 @@ class TrackReader:
             return Refused(chip.id, "below-minimum-quality", limit)
         return None
 
+    def treatments(self, recognizer: Recognizer) -> set[str]:
+        """Return how the vectors of this case can be made: by the recognizer alone, and with restored pictures."""
+        restored = [record for record in self._restored.values() if record.weights_sha256 is not None]
+        return {recognizer.treatment, *(_made(recognizer.treatment, record) for record in restored)}
+
     # --- vectors ------------------------------------------------------------------------------------------------------
 
     def templates(self, faces: TrackFaces, recognizer: Recognizer) -> list[Template]:
@@ -154,12 +166,16 @@ class TrackReader:
         originals, others = vectors[: len(views)], vectors[len(views) :]
         track, best = faces.track, faces.usable[:1]
         shares = _shares(faces.usable)
+        treatment = recognizer.treatment
         found = [
-            Template(track, "fused", weighted_mean(originals, shares), faces.usable, shares),
-            Template(track, "original", originals[0], best, (1.0,)),
+            Template(track, "fused", weighted_mean(originals, shares), faces.usable, shares, treatment),
+            Template(track, "original", originals[0], best, (1.0,), treatment),
         ]
         for (variant, _, chip), vector in zip(secondary, others, strict=True):
-            found.append(Template(track, variant, vector, (chip,), (1.0,)))
+            found.append(Template(track, variant, vector, (chip,), (1.0,), treatment))
+            if variant == "restored" and faces.restored is not None and faces.restored.weights_sha256 is not None:
+                both = weighted_mean([originals[faces.usable.index(chip)], vector], (0.5, 0.5))
+                found.append(Template(track, WITH_RESTORED, both, (chip,), (1.0,), _made(treatment, faces.restored)))
         return found
 
     def _secondary(self, faces: TrackFaces) -> list[tuple[Variant, FaceView, ChipRecord]]:
@@ -188,13 +204,19 @@ class TrackReader:
         ours = (recognizer.stamp.id, recognizer.stamp.weights_sha256, recognizer.treatment)
         found: dict[str, list[Template]] = {}
         for record in self._case.read(EmbeddingRecord, "embeddings", runs) if runs else []:
-            same = (record.model, record.weights_sha256, record.treatment) == ours
+            same = (record.model, record.weights_sha256, base_treatment(record.treatment)) == ours
             if same and record.track in known and all(name in self._chips for name in record.frames):
                 track = known[record.track]
                 vector = Embedding(record.model, np.array(record.vector, np.float32), recognizer.metric)
                 chips = tuple(self._chips[name] for name in record.frames)
-                found.setdefault(track.id, []).append(Template(track, record.variant, vector, chips, record.weights))
+                template = Template(track, record.variant, vector, chips, record.weights, record.treatment)
+                found.setdefault(track.id, []).append(template)
         return found
+
+
+def _made(treatment: str, record: RestoredRecord) -> str:
+    steps = [step.model_dump(mode="json") for step in record.steps]
+    return with_recipe(treatment, recipe(steps, record.weights_sha256 or ""))
 
 
 def _shares(chips: Sequence[ChipRecord]) -> tuple[float, ...]:

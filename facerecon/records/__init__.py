@@ -44,6 +44,7 @@ from facerecon.records.processing import (
 from facerecon.records.recognition import (
     NOT_STATED,
     PRIMARY_VARIANTS,
+    WITH_RESTORED,
     Candidate,
     EmbeddingRecord,
     ExplanationRecord,
@@ -60,6 +61,7 @@ from facerecon.records.similarity import similarities
 __all__ = [
     "NOT_STATED",
     "PRIMARY_VARIANTS",
+    "WITH_RESTORED",
     "RGB",
     "Box",
     "Candidate",

@@ -65,6 +65,7 @@ class RestoredRecord(Record):
     scale: Annotated[int, Field(ge=1)]
     steps: tuple[StepRecord, ...]
     model: str | None
+    weights_sha256: Sha256 | None = None
     precision: str | None
     learned: bool
     tile_plan: str

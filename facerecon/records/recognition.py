@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -11,9 +11,11 @@ from facerecon.records.arrays import Metric
 from facerecon.records.evidence import Record, Sha256
 from facerecon.records.faces import Detection, FaceQuality
 
-Variant = Literal["original", "fused", "fused-image", "restored"]
+Variant = Literal["original", "fused", "fused-image", "restored", "original+restored"]
 NOT_STATED = "not stated"
 PRIMARY_VARIANTS: tuple[Variant, ...] = ("fused", "original")
+WITH_RESTORED: Final[Variant] = "original+restored"
+"""The mean of a shot's vector and its restored picture's: secondary, and the only such that may be calibrated."""
 
 
 class EmbeddingRecord(Record):

@@ -14,7 +14,7 @@ from facerecon.errors import IntegrityError
 from facerecon.likelihood import Bin, Calibration, Estimate
 from facerecon.likelihood.plots import tippett_svg
 from facerecon.likelihood.quantities import as_measured, as_ranges
-from facerecon.records import Candidate, Strength
+from facerecon.records import WITH_RESTORED, Candidate, Strength
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Cell, Column, Fact, Facts, Plot, Section, Table, Text
 from facerecon.report.content import CaseReport
@@ -53,7 +53,7 @@ def uses(report: CaseReport) -> tuple[Use, ...]:
 
 def _use(line: Candidate, strength: Strength, documents: Mapping[str, Calibration]) -> Use:
     who = f"candidate {shown(line.identity)} of track {shown(line.track)}"
-    if not line.primary:
+    if not line.primary and line.variant != WITH_RESTORED:
         raise IntegrityError(f"{who}: a computed picture ({line.variant}) has a likelihood ratio; it must have none")
     document = documents.get(strength.calibration_sha256)
     if document is None or document.name != strength.calibration:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from facerecon.records import PRIMARY_VARIANTS, Candidate, Variant
+from facerecon.records import PRIMARY_VARIANTS, WITH_RESTORED, Candidate, Variant
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Card, Cards, Cell, Column, Table, Text
 from facerecon.report.figures import Picture
@@ -12,7 +12,7 @@ from facerecon.report.notation import shown, similarity, threshold
 from facerecon.report.strength import likelihood_words, reason_words, source_words
 
 VARIANTS: tuple[Variant, ...] = PRIMARY_VARIANTS
-_SECONDARY: tuple[Variant, ...] = ("fused-image", "restored")
+_SECONDARY: tuple[Variant, ...] = (WITH_RESTORED, "fused-image", "restored")
 _PICTURES = 3
 ONE_COMPARISON = (
     "The likelihood ratios of one person in these two lists rest on the same footage: they are two measurements of one "

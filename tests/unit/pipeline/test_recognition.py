@@ -35,7 +35,7 @@ def test_candidates_are_ranked_per_variant_and_restored_is_secondary(tmp_path: P
     listed = case.read(Candidate, "candidates")
     assert [(c.variant, c.rank, c.identity) for c in listed] == [
         (variant, rank, name)
-        for variant in ("fused", "original", "fused-image", "restored")
+        for variant in ("fused", "original", "fused-image", "restored", "original+restored")
         for rank, name in ((1, "Ada"), (2, "Bob"))
     ]
     assert {c.variant for c in listed if c.primary} == {"fused", "original"}
@@ -168,6 +168,27 @@ def test_candidates_get_a_bounded_ratio_with_its_words_and_the_case_keeps_the_ca
     verify(case.root)
 
 
+def test_original_and_restored_together_count_only_for_pictures_restored_in_the_same_way(tmp_path: Path) -> None:
+    vectors = {each.subject: each for each in compared(tmp_path / "a").read(EmbeddingRecord, "embeddings")}
+    both, original, restored = (vectors[f"t0001/{name}"] for name in ("original+restored", "original", "restored"))
+    assert both.vector == pytest.approx((np.array(original.vector) + np.array(restored.vector)) / 2)
+    assert both.treatment.startswith(f"{original.treatment}; restored by restore (realesrgan-x4plus")
+    right, other = (
+        calibration("original+restored", treatment=made) for made in (both.treatment, "fake; restored by x")
+    )
+    case = compared(tmp_path / "b", calibrations=[right, other, calibration("original")])
+    (ada, *_) = [c for c in case.read(Candidate, "candidates") if c.variant == "original+restored"]
+    assert ada.strength is not None
+    assert ada.strength.calibration_sha256 == right.sha256
+    assert not ada.primary
+    assert set(case.runs("recognize")[0].details["calibrations"].values()) == {right.sha256, calibration().sha256}
+    case = compared(tmp_path / "c", calibrations=[other])
+    (ada, *_) = [c for c in case.read(Candidate, "candidates") if c.variant == "original+restored"]
+    assert ada.strength is None
+    assert "restored in this way" in ada.no_strength
+    assert not case.runs("recognize")[0].details["calibrations"]
+
+
 def test_outside_the_calibrated_conditions_there_is_no_ratio_and_the_reason_says_why(tmp_path: Path) -> None:
     case = compared(tmp_path, calibrations=[calibration(ranges={"inter_eye_px": Range(low=6, high=9)})])
     (first, *_) = [c for c in case.read(Candidate, "candidates") if c.variant == "original"]
@@ -237,7 +258,8 @@ def test_a_second_comparison_of_a_case_is_a_second_run(tmp_path: Path) -> None:
 def test_gallery_vectors_and_tracks_name_model_weights_and_treatment(tmp_path: Path) -> None:
     case = compared(tmp_path)
     for record in case.read(EmbeddingRecord, "embeddings"):
-        assert (record.model, record.weights_sha256, record.treatment) == ("dlib-resnet", "1" * 64, "fake")
+        assert (record.model, record.weights_sha256) == ("dlib-resnet", "1" * 64)
+        assert record.treatment == "fake" or record.variant == "original+restored"
 
 
 def test_explanations_are_of_the_best_shot_and_the_leading_candidates(tmp_path: Path) -> None:

@@ -1,0 +1,221 @@
+"""Face restorers on the same degraded faces, as pictures and as probes: docs/restorer.md's tables.
+
+    python benchmarks/restorers.py PEOPLE [--pictures N] [--limit N] [--conditions A,B] [--methods A,B] [--found]
+                                   [--method NAME=STEPS] [--recognizer ID] [--output FILE.md] [--sheets DIR]
+
+PEOPLE is NAME/*.jpg, sharp pictures, at least two of most persons, none of whom a restorer was trained on. A method is
+a profile's list of steps; `--method` adds one, such as 'mine=[{kind: restore, model: {file: a, sha256: 12..}}]'.
+
+Pictures: PSNR and SSIM on the face and cosine to the sharp face's vector, over bicubic, paired. The truth is the sharp
+picture in the degraded one's light: no method here changes the light. Probes: the restored picture's vector, and the
+mean of it and of the original's, against sharp gallery pictures, all same-source pairs and all cross different-source
+pairs; gains over the original's vector are paired over resamples of persons. Landmarks are the sharp picture's, carried
+into the degraded one; with `--found` the face is looked for there. The default recognizer is in no restorer's loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from enhancement import ROOT, Sheet, save, wanted
+from recognition import HEAD, SENSOR, acquired, figures, gain, report, row, section, studied, table_head
+
+from facerecon.commands.evaluate import enhance_view
+from facerecon.commands.workbench import Workbench
+from facerecon.console import Console
+from facerecon.degradation import Degradation, degrade
+from facerecon.evaluation.comparison import resampled
+from facerecon.evaluation.enhancement import Evaluation, Judge, Method, evaluate
+from facerecon.evaluation.samples import Pair, Sample, degraded, pristine, references, spread
+from facerecon.evaluation.subjects import Clip, read_clips, spread_over_people
+from facerecon.evaluation.templates import Making
+from facerecon.records import RGB, FaceView, Skipped
+
+BICUBIC = "bicubic"
+METHODS = {
+    BICUBIC: "[{kind: resize, method: bicubic, scale: 4}]",
+    "realesrgan-x4plus": "[{kind: restore, model: realesrgan-x4plus}]",
+    "realesrgan-x4plus at 0.3": "[{kind: restore, model: realesrgan-x4plus, blend: 0.3}]",
+    "restorer-autoencoder": "[{kind: restore, model: restorer-autoencoder}]",
+    "restorer-unet": "[{kind: restore, model: restorer-unet}]",
+}
+CONDITIONS = {
+    **{f"{width} px": f"width={width},{SENSOR}" for width in (80, 48, 32, 24, 16, 12)},
+    "dark": f"width=32,gain=0.15,poisson=4000,{SENSOR}",
+    "motion blur": f"width=32,motion=5,angle=20,{SENSOR}",
+    "H.264, CRF 40": "width=32,noise=4,crf=40",
+}
+METRICS, KEYS = ("psnr", "ssim", "identity"), ("tar_at_far_1pct", "eer", "cllr_min")
+ORIGINAL, RESTORED, BOTH = "original", "restored", "original+restored"
+
+
+def opened(methods: Mapping[str, str], options: argparse.Namespace) -> dict[str, Workbench]:
+    """Return a workbench per method, whose profile has that method's steps and nothing else."""
+    common = ("enhance.min_inter_eye_px=2", f"recognize.model={options.recognizer}")
+    console = Console(quiet=True)
+    return {
+        name: Workbench(console, options.profile, (f"enhance.steps={steps}", *common), options.device)
+        for name, steps in methods.items()
+    }
+
+
+def enhancing(bench: Workbench) -> Method:
+    settings, restorers = bench.profile.enhance, bench.restorers
+    return lambda sample: enhance_view(sample.given, settings, restorers)
+
+
+# --- as pictures ------------------------------------------------------------------------------------------------------
+
+
+def samples_of(faces: Mapping[str, FaceView | Skipped], model: Degradation) -> Iterator[Sample | Skipped]:
+    """Degrade the faces; the truth is the sharp picture in the degraded one's light."""
+    for name, view in faces.items():
+        made = view if isinstance(view, Skipped) else degraded(name, view, model)
+        if isinstance(made, Skipped) or model.light == Degradation():
+            yield made
+        else:
+            lit = degrade(made.reference.pixels, model.light).pixels
+            yield replace(made, reference=FaceView(lit, made.reference.landmarks))
+
+
+def picture_rows(
+    benches: Mapping[str, Workbench], faces: Mapping[str, FaceView | Skipped], name: str, sheet: Sheet
+) -> list[str]:
+    """Return a condition's rows of the pictures' table."""
+
+    def kept(method: str, run: Method) -> Method:
+        def running(sample: Sample) -> RGB | Skipped:
+            made = run(sample)
+            if not isinstance(made, Skipped):
+                sheet.add(sample, method, made)
+            return made
+
+        return running
+
+    first, *_ = benches.values()
+    methods = {method: kept(method, enhancing(bench)) for method, bench in benches.items()}
+    items = list(samples_of(faces, Degradation.parse(CONDITIONS[name])))
+    found = evaluate(items, methods, Judge(first.recognizer, lambda _: None))
+    return [row(name, f"{found.images} pictures"), *(picture_row(found, method) for method in benches)]
+
+
+def picture_row(found: Evaluation, method: str) -> str:
+    means = [f"{found.mean(method, metric) or 0:.{2 if metric == 'psnr' else 3}f}" for metric in METRICS]
+    gains = [""] * len(METRICS)
+    if method != BICUBIC and BICUBIC in found.scores:
+        over = found.gains(method, BICUBIC, 0)
+        gains = [_gain(over[metric], 2 if metric == "psnr" else 3) for metric in METRICS]
+    return row("", f"`{method}`", *means, *gains)
+
+
+def _gain(each: Mapping[str, object], digits: int) -> str:
+    mean, ends = each["mean"], each["interval"]
+    text = f"{mean:+.{digits}f}"
+    return f"{text} ({ends[0]:+.{digits}f} to {ends[1]:+.{digits}f})" if isinstance(ends, list) else text
+
+
+# --- as probes --------------------------------------------------------------------------------------------------------
+
+
+def probe_rows(benches: Mapping[str, Workbench], people: Sequence[Clip], name: str, *, carried: bool) -> list[str]:
+    """Return a condition's rows of the probes' table: the original, and per method alone and with the original."""
+    making = Making(Degradation.parse(CONDITIONS[name]), 1, (ORIGINAL, RESTORED, BOTH), carried)
+    lines, first = list[str](), True
+    for method, bench in benches.items():
+        made, sets = studied(bench, people, None, making)
+        spread_over = resampled(sets, seed=0)
+        if first:
+            pairs = sets[ORIGINAL]
+            lines.append(row(name, f"{len(pairs.genuine)} + {len(pairs.impostor)} pairs, {acquired(made)} found"))
+            lines.append(row("", ORIGINAL, *figures(spread_over, ORIGINAL), *[""] * len(KEYS)))
+            first = False
+        for variant in (RESTORED, BOTH):
+            gains = [gain(spread_over, variant, ORIGINAL, key) for key in KEYS]
+            title = f"`{method}`" if variant == RESTORED else f"original + `{method}`"
+            lines.append(row("", title, *figures(spread_over, variant), *gains))
+        report(f"probes, {name}, {method}")
+    return lines
+
+
+# --- command ----------------------------------------------------------------------------------------------------------
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("people", type=Path)
+    parser.add_argument("--pictures", type=int, default=200, help="pictures per condition of the first table; 0: none")
+    parser.add_argument("--limit", type=int, default=900, help="pictures of the second table; 0: none")
+    parser.add_argument("--conditions", help="names, or beginnings of names; default all")
+    parser.add_argument("--methods", default=",".join(METHODS), help="empty: only those of --method")
+    parser.add_argument("--method", action="append", default=[], metavar="NAME=STEPS")
+    parser.add_argument("--recognizer", default="dlib-resnet")
+    parser.add_argument("--profile", default="standard")
+    parser.add_argument("--found", action="store_true")
+    parser.add_argument("--rows", type=int, default=6, help="rows of a contact sheet")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--output", type=Path, help="Markdown file; default stdout")
+    parser.add_argument("--sheets", type=Path, help="folder for contact sheets, outside the repository")
+    options = parser.parse_args()
+    if options.sheets is not None and options.sheets.resolve().is_relative_to(ROOT):
+        parser.error("--sheets must lie outside the repository: the pictures are not ours to publish")
+    return options
+
+
+def methods_of(options: argparse.Namespace) -> dict[str, str]:
+    """Return the chosen methods' steps by name."""
+    found = {name.strip(): METHODS[name.strip()] for name in options.methods.split(",") if name.strip()}
+    for text in options.method:
+        name, _, steps = text.partition("=")
+        yaml.safe_load(steps)
+        found[name] = steps
+    return found
+
+
+def pictures_table(benches: Mapping[str, Workbench], options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    first, *_ = benches.values()
+    chosen: list[Pair] = spread(references(options.people), options.pictures)
+    faces = {pair.name: pristine(pair, first.detector) for pair in chosen}
+    lines = table_head("faces", "picture", "PSNR dB", "SSIM", "identity", "PSNR gain", "SSIM gain", "identity gain")
+    for name in names:
+        sheet = Sheet(options.rows)
+        lines += picture_rows(benches, faces, name, sheet)
+        save(sheet, options.sheets, name)
+        report(f"pictures, {name}")
+    return lines
+
+
+def probes_table(benches: Mapping[str, Workbench], options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    people = spread_over_people(read_clips(options.people), options.limit)
+    lines = table_head("faces", "probe", *HEAD, "TAR 1 % gain", "EER gain", "Cllr min gain")
+    for name in names:
+        lines += probe_rows(benches, people, name, carried=not options.found)
+    return lines
+
+
+def main() -> None:
+    options = arguments()
+    benches = opened(methods_of(options), options)
+    names = [name for name in CONDITIONS if wanted(options.conditions, name)]
+    text: list[str] = []
+    if options.pictures:
+        text += section("As pictures", pictures_table(benches, options, names))
+    if options.limit:
+        text += section("As probes", probes_table(benches, options, names))
+    out = "\n".join(text)
+    if options.output:
+        options.output.write_text(out)
+    else:
+        sys.stdout.write(out)
+
+
+if __name__ == "__main__":
+    main()
