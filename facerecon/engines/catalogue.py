@@ -26,7 +26,7 @@ from facerecon.errors import UsageError
 from facerecon.stages import Detector, Recognizer
 from facerecon.weights import Checkpoint, Entry, Registry, load_registry, locate
 
-MaskSource = Literal["auto", "parsenet", "ellipse"]
+MaskSource = Literal["auto", "parsenet", "ellipse", "square"]
 _PARSER = "parsenet"
 _FACE_RESTORERS: Mapping[str, Callable[..., FaceRestorer]] = {
     **dict.fromkeys(gfpgan.ARCHITECTURES, gfpgan.open_face_restorer),
@@ -76,8 +76,9 @@ def open_restorer(
 
     `blend` (0..1) is how much of the model's picture goes into the result, the rest is the picture enlarged by
     Lanczos. `denoise` (0..1) is realesr-general-x4v3's strength. `mask` bounds a pasted face: the parser's, an
-    ellipse, or with "auto" the parser's where its weights are here; the outcome tells which. What a model has no use
-    for must be left at its default (`tile_px` and `mask` are ignored).
+    ellipse, or with "auto" the parser's where its weights are here; the outcome tells which. Our own restorers, which
+    correct all that they see, have the whole square for "auto". What a model has no use for must be left at its default
+    (`tile_px` and `mask` are ignored).
 
     Raises:
         UsageError: the weights are unknown or of no restorer, or do not allow this precision, blend or denoise.
@@ -90,8 +91,9 @@ def open_restorer(
         where = _prepare(device)
         own = read_own(weights)
         if own is not None:
-            parser = _open_parser(known, where, mask, batch)
-            return _open_own_restorer(*own, where, precision=precision, batch=batch, blend=blend, parser=parser)
+            masked = _masked(own[0], known, where, mask, batch)
+            return _open_own_restorer(*own, where, precision=precision, batch=batch, blend=blend, **masked)
+        _refuse_square(weights.id, mask)
         return open_brought(
             weights,
             where,
@@ -117,8 +119,8 @@ def open_restorer(
     if opened is not None:
         _refuse_denoise(item.id, denoise)
         where = _prepare(device)
-        parser = _open_parser(known, where, mask, batch)
-        return opened(item, where, precision=precision, batch=batch, blend=blend, parser=parser)
+        masked = _masked(item, known, where, mask, batch)
+        return opened(item, where, precision=precision, batch=batch, blend=blend, **masked)
     raise _wrong_kind(item, "restorer")
 
 
@@ -145,6 +147,21 @@ def open_upscaler(weights_id: str, *, device: str = "auto", registry: Registry |
 def _refuse_denoise(model: str, denoise: float) -> None:
     if denoise != 1:
         raise UsageError(f"{model} has no denoise strength")
+
+
+def _masked(item: Entry, registry: Registry, device: torch.device, mask: MaskSource, batch: int) -> dict[str, Any]:
+    """Return what bounds the faces that a model draws: the arguments of its opening."""
+    if item.architecture not in trained.ARCHITECTURES:
+        _refuse_square(item.id, mask)
+        return {"parser": _open_parser(registry, device, mask, batch)}
+    if mask == "parsenet":
+        return {"parser": _open_parser(registry, device, mask, batch)}
+    return {"bounds": "ellipse" if mask == "ellipse" else "square"}
+
+
+def _refuse_square(model: str, mask: MaskSource) -> None:
+    if mask == "square":
+        raise UsageError(f"{model} draws a face and no whole square; use mask auto, parsenet or ellipse")
 
 
 def _open_parser(registry: Registry, device: torch.device, mask: MaskSource, batch: int) -> FaceParser | None:

@@ -1,10 +1,13 @@
 """Putting a restored face back where it came from. Owns the mask: outside it no pixel changes (R16).
 
-The mask is an ellipse over the face, or what a face parser calls face. Either has weight 1 inside and falls to exactly
-0 toward its border.
+The mask is an ellipse over the face, the whole square, or what a face parser calls face. Each has weight 1 inside and
+falls to exactly 0 toward its border.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,7 +23,10 @@ Mask = npt.NDArray[np.float32]
 # The part of the full square (512x512 px) that is pasted: an ellipse over the face (brow to chin), feathered border.
 _CENTRE, _RADII = (256.0, 285.0), (165.0, 215.0)
 _FEATHER = 0.25
-ELLIPSE = "elliptic feather"
+# The border of the square over which it fades, as a share of its side.
+_MARGIN = 0.1
+Bounds = Literal["ellipse", "square"]
+BOUNDS_TEXT: Mapping[Bounds, str] = {"ellipse": "elliptic feather", "square": "feathered square"}
 
 
 def paste(canvas: RGB, square: RGB, from_square: Affine, weight: Mask, given: RGB | None = None) -> RGB:
@@ -69,6 +75,19 @@ def window(from_square: Affine, height: int, width: int) -> tuple[slice, slice]:
     (x0, y0), (x1, y1) = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int) + 1
     rows, columns = np.clip((y0, y1), 0, height), np.clip((x0, x1), 0, width)
     return slice(int(rows[0]), int(rows[1])), slice(int(columns[0]), int(columns[1]))
+
+
+def bounded_mask(bounds: Bounds, from_square: Affine, width: int, height: int) -> Mask:
+    """Return the weight of the restored square, float32 (height, width), by where the full square lies."""
+    return (elliptic_mask if bounds == "ellipse" else square_mask)(from_square, width, height)
+
+
+def square_mask(from_square: Affine, width: int, height: int) -> Mask:
+    """Return the weight of the whole square, float32 (height, width): 1 inside, falling to 0 at its border."""
+    points = _square_points(from_square, width, height)
+    # To the centres of the outermost pixels: beyond them there is nothing to interpolate.
+    depth = np.minimum(points, SIDE_PX - 1 - points).min(axis=-1)
+    return _smooth(np.clip(depth / (_MARGIN * SIDE_PX), 0, 1))
 
 
 def elliptic_mask(from_square: Affine, width: int, height: int) -> Mask:

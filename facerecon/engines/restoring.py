@@ -18,7 +18,7 @@ import torch
 from facerecon.engines import pasting
 from facerecon.engines.enlarging import check_blend, lanczos
 from facerecon.engines.parsing import FaceParser
-from facerecon.engines.pasting import ELLIPSE, SIDE_PX, Mask
+from facerecon.engines.pasting import BOUNDS_TEXT, SIDE_PX, Bounds, Mask
 from facerecon.engines.retreats import Tiled, run_tiled
 from facerecon.engines.runtime import memory_guard
 from facerecon.engines.squares import Square, to_full
@@ -46,20 +46,22 @@ class FaceRestorer:
         square: Square | None = None,
         doubt: Network | None = None,
         corrects: bool = False,
+        bounds: Bounds = "ellipse",
     ) -> None:
         """Take a network on squares in 0..1 (of 512x512 px, or cut as `square` says), with its stamp.
 
         `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face inside
-        the mask. The mask is `parser`'s, else an ellipse. `doubt` takes squares as the network does and returns the
-        expected absolute error of its answer, (m, 1, side, side) in 0..1. `corrects`: what the network changed is added
-        to the enlarged crop, which keeps its finer detail; otherwise the network's face takes its place.
+        the mask. The mask is `parser`'s, else as `bounds` says. `doubt` takes squares as the network does and returns
+        the expected absolute error of its answer, (m, 1, side, side) in 0..1. `corrects`: what the network changed is
+        added to the enlarged crop, which keeps its finer detail; otherwise the network's face takes its place.
 
         Raises:
             UsageError: `blend` is out of range.
         """
         check_blend(blend)
         self._stamp, self._network, self._scale = stamp, network, scale
-        self._blend, self._parser, self._doubt, self._corrects = blend, parser, doubt, corrects
+        self._blend, self._parser, self._bounds = blend, parser, bounds
+        self._doubt, self._corrects = doubt, corrects
         self._square = square or Square()
         side = self._square.side_px
         self._plan = TilePlan(side, 0, batch, precision, floor_px=side)
@@ -130,7 +132,7 @@ class FaceRestorer:
     def _weight(self, drawn: _Drawn, from_full: Affine, height: int, width: int) -> Mask:
         """Return how much of each pixel is the network's, float32 (height, width)."""
         if drawn.ramp is None:
-            mask = pasting.elliptic_mask(from_full, width, height)
+            mask = pasting.bounded_mask(self._bounds, from_full, width, height)
         else:
             mask = pasting.parsed_mask(drawn.ramp, from_full, width, height)
         return self._blend * mask
@@ -167,11 +169,12 @@ class FaceRestorer:
 
     def _masks(self, squares: Sequence[RGB]) -> list[tuple[Mask | None, str]]:
         """Return each square's ramp, None for the ellipse, and what the record says of it."""
+        plain = BOUNDS_TEXT[self._bounds]
         if self._parser is None:
-            return [(None, ELLIPSE)] * len(squares)
+            return [(None, plain)] * len(squares)
         name = self._parser.stamp.id
         ramps = self._parser.ramps([_full(square) for square in squares])
-        return [(ramp, f"{ELLIPSE} ({name} found no face)" if ramp is None else name) for ramp in ramps]
+        return [(ramp, f"{plain} ({name} found no face)" if ramp is None else name) for ramp in ramps]
 
 
 class _UnusableDoubtError(Exception):

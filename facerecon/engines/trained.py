@@ -15,6 +15,7 @@ from torch import nn
 from facerecon.engines.autoencoder import WIDTHS as AUTOENCODER_WIDTHS
 from facerecon.engines.autoencoder import Autoencoder
 from facerecon.engines.parsing import FaceParser
+from facerecon.engines.pasting import Bounds
 from facerecon.engines.restoring import FaceRestorer
 from facerecon.engines.runtime import choose_precision
 from facerecon.engines.squares import Square
@@ -56,11 +57,13 @@ def open_trained_restorer(
     batch: int = 4,
     blend: float = 1.0,
     parser: FaceParser | None = None,
+    bounds: Bounds = "square",
     state: State | None = None,
 ) -> FaceRestorer:
     """Load one of our networks as a restorer of squares of the registry's `input_px`, which also tells its uncertainty.
 
-    `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face. `state` holds
+    `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face. What is
+    pasted is bounded by `parser`'s mask, else by `bounds`: the network was trained on the whole square. `state` holds
     the tensors of a file that is in no registry.
 
     Raises:
@@ -82,6 +85,7 @@ def open_trained_restorer(
         square=square,
         doubt=Variants(network, device, call_doubt, converted=False),
         corrects=True,
+        bounds=bounds,
     )
 
 

@@ -144,7 +144,7 @@ class RestoreStep(Section):
     batch: Annotated[int, Field(ge=1, le=64)] = 4
     blend: Strength = 1.0
     denoise: Strength = 1.0
-    mask: Literal["auto", "parsenet", "ellipse"] = "auto"
+    mask: Literal["auto", "parsenet", "ellipse", "square"] = "auto"
 
     @property
     def key(self) -> str:

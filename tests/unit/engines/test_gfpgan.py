@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from facerecon.engines import chips, gfpgan, pasting
+from facerecon.engines import catalogue, chips, gfpgan, pasting
 from facerecon.engines.enlarging import lanczos
 from facerecon.engines.gfpgan import open_face_restorer
 from facerecon.engines.pasting import Mask
@@ -21,7 +21,7 @@ from facerecon.faces.alignment import FFHQ_512
 from facerecon.records import RGB, FaceView, shift_landmarks
 from facerecon.stages import Restoration, RestorationFailure
 from facerecon.weights import Entry, Precision, entry
-from tests.unit.engines.conftest import ASTRONAUT, levels_apart, seeded
+from tests.unit.engines.conftest import ASTRONAUT, levels_apart, registry_of, seeded
 
 # How the official files wrap their weights (test_brought.py checks the names by an independent reader).
 WRAPPERS = {"gfpgan-v1.4": "params_ema", "gfpgan-v1.3": "params_ema", "restoreformer": None}
@@ -248,3 +248,8 @@ def test_useless_output_is_a_failure_never_the_input(
     (found,) = painted.restore([crop])
     assert isinstance(found, RestorationFailure)
     assert "not finite" in found.reason
+
+
+def test_a_drawn_face_is_never_pasted_as_a_whole_square(items: dict[str, Entry]) -> None:
+    with pytest.raises(UsageError, match="whole square"):
+        catalogue.open_restorer("gfpgan-v1.4", device="cpu", mask="square", registry=registry_of(items["gfpgan-v1.4"]))

@@ -191,6 +191,29 @@ def test_outside_the_mask_nothing_changes_and_nothing_is_uncertain(shelf: Path, 
     assert LEAST_SCALE * 254 < inside.min() <= inside.max() < GREATEST_SCALE * 256
 
 
+@pytest.mark.parametrize(("mask", "words"), [("auto", "feathered square"), ("ellipse", "elliptic feather")])
+def test_the_whole_square_is_corrected_unless_an_ellipse_is_asked_for(
+    mask: str, words: str, shelf: Path, face: FaceView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restorer = opened(trained(shelf, UNET), mask=mask, precision="fp32")
+    monkeypatch.setattr(restorer, "_network", lambda tiles, precision: tiles * 0.5)
+    found, enlarged = one(restorer, face), lanczos(face.pixels, 4)
+    assert found.mask == words
+    changed = (found.pixels != enlarged).any(axis=2)
+    from_full = pasting.inverted(to_full(face), 4)
+    side = math.hypot(*from_full[:, 0]) * 512
+    outside, share = mask_outside(from_full, *changed.shape), changed.sum() / side**2
+    assert not changed[outside].any()
+    assert (share > 0.9) == (mask == "auto")
+
+
+def mask_outside(from_full: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return which pixels lie beyond the full square."""
+    y, x = np.mgrid[:height, :width]
+    points = np.stack((x - from_full[0, 2], y - from_full[1, 2]), -1) @ np.linalg.inv(from_full[:, :2]).T
+    return np.asarray(((points < 0) | (points > 511)).any(axis=-1))
+
+
 def test_a_new_network_leaves_the_face_where_it_is(shelf: Path, crop: FaceView) -> None:
     """It changes little, so that what comes back must lie on the enlarged crop: half a pixel off would show."""
     for architecture in ARCHITECTURES:
