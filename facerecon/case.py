@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,11 +26,11 @@ from facerecon.errors import FacereconError, IntegrityError, Interrupted, Resour
 from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
 from facerecon.interruption import held
 from facerecon.ledger import Ledger, LedgerEntry
-from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, read_bytes, verify
+from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, disagreements, read_bytes, verify
 from facerecon.profiles import Profile
 from facerecon.records import CaseInfo, Record
 
-_EARLY = ("faces", "frames", "video")
+_EARLY = ("calibrations", "explanations", "faces", "frames", "gallery", "records", "report", "video")
 STAGES = ("extract", "enhance", "recognize", "report")
 R = TypeVar("R", bound=Record)
 
@@ -103,8 +104,8 @@ class Case:
             raise UsageError(f"{root} is not a case folder (no manifest.json); make one with 'facerecon extract'")
         manifest = Manifest.parse(read_bytes(root / "manifest.json"))
         ledger = Ledger.read(root / "ledger.jsonl")
-        if (ledger.head, len(ledger.entries)) != (manifest.ledger_head, manifest.ledger_entries):
-            raise IntegrityError(f"case {root} does not verify: ledger.jsonl does not end where the manifest says")
+        if problems := disagreements(manifest, ledger):
+            raise CaseProblemsError(root, problems)
         return cls(root, _info(root), ledger, manifest, -1)
 
     def _remove(self, stray: str) -> str:
@@ -227,11 +228,16 @@ class Case:
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
     ) -> LedgerEntry:
-        """Add a ledger line and seal the manifest over it and all files."""
+        """Add a ledger line and seal the manifest over it and all files.
+
+        It also states files whose stage could not write its own line, so that no file is in the manifest alone.
+        """
         self._require_writable()
-        entry = self.ledger.append(action, details, inputs, outputs)
+        stated = self.ledger.outputs
+        unstated = {name: digest for name, digest in self.digests().items() if name not in stated}
+        entry = self.ledger.append(action, details, inputs, {**unstated, **(outputs or {})})
         data = self.ledger.to_bytes()
-        with _writing(self.root), _undivided():
+        with _writing(self.root), undivided():
             write_whole(self.root / "ledger.jsonl", data)
             self._files["ledger.jsonl"] = FileEntry(sha256=sha256_bytes(data), size_bytes=len(data))
             self._manifest = Manifest.sealed(action, self.ledger, self._files)
@@ -245,8 +251,8 @@ class Case:
         Whatever ends the block otherwise is written to the ledger, with what had been finished, and raised on.
         """
         run = StageRun(self, name, len(self.runs(name)) + 1)
-        self.note(f"{name}.started", {"run": run.number, **details}, inputs)
         try:
+            self.note(f"{name}.started", {"run": run.number, **details}, inputs)
             yield run
             run.seal()
         except BaseException as error:
@@ -349,12 +355,13 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _undivided() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until ledger and manifest are both written: between them a case does not verify."""
+def undivided() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until file, ledger and manifest are all written: between them no case verifies."""
     with held() as arrived:
         yield
     if arrived:
-        raise KeyboardInterrupt
+        # Not a KeyboardInterrupt of our own: an enclosing block holds it back too.
+        signal.raise_signal(arrived[0])
 
 
 def _locked(root: Path) -> int:

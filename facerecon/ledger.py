@@ -79,6 +79,20 @@ class Ledger:
         """The digest of the last line; 64 zeros for an empty ledger."""
         return self._entries[-1].hash if self._entries else GENESIS
 
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Path -> SHA-256 of every file that the lines state.
+
+        Raises:
+            IntegrityError: two lines state different digests for one file, though files are never overwritten.
+        """
+        stated: dict[str, str] = {}
+        for entry in self._entries:
+            for name, digest in entry.outputs.items():
+                if stated.setdefault(name, digest) != digest:
+                    raise IntegrityError(f"ledger entry {entry.seq} states another digest for {name} than one before")
+        return stated
+
     def append(
         self,
         action: str,
@@ -109,9 +123,11 @@ def _verified(line: bytes, number: int, before: LedgerEntry | None, path: Path) 
     where = f"ledger {path}, line {number}"
     try:
         entry = LedgerEntry.model_validate(json.loads(line))
+        # Text that no file can hold (a lone surrogate) shows only when it is written.
+        written = canonical_json(entry.model_dump(mode="json"))
     except (ValueError, RecursionError, ValidationError):
         raise IntegrityError(f"{where}: not a ledger entry") from None
-    if canonical_json(entry.model_dump(mode="json")) != line:
+    if written != line:
         raise IntegrityError(f"{where}: not in canonical form, so it was edited")
     if entry.hash != entry.computed_hash():
         raise IntegrityError(f"{where}: content does not fit its digest, so it was edited")

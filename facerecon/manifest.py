@@ -54,10 +54,11 @@ class Manifest(Record):
         """
         try:
             manifest = cls.model_validate(json.loads(data))
+            body = canonical_json(manifest.model_dump(mode="json", exclude={"digest"}))
+            written = manifest.to_bytes()
         except (ValueError, RecursionError, ValidationError):
             raise IntegrityError("manifest.json is not a manifest") from None
-        body = manifest.model_dump(mode="json", exclude={"digest"})
-        if sha256_bytes(canonical_json(body)) != manifest.digest or manifest.to_bytes() != data:
+        if sha256_bytes(body) != manifest.digest or written != data:
             raise IntegrityError("manifest.json was changed")
         return manifest
 
@@ -80,7 +81,7 @@ class CaseProblemsError(IntegrityError):
 
 
 def verify(root: Path) -> Manifest:
-    """Verify a whole case: manifest, ledger chain, every file's digest, no file missing, none extra.
+    """Verify a whole case: manifest, ledger chain, every file's digest in both, no file missing, none extra.
 
     Raises:
         UsageError: not a case folder.
@@ -113,12 +114,30 @@ def _file_problems(root: Path, manifest: Manifest) -> list[str]:
 
 def _ledger_problems(root: Path, manifest: Manifest) -> list[str]:
     try:
-        ledger = Ledger.read(root / "ledger.jsonl")
+        return disagreements(manifest, Ledger.read(root / "ledger.jsonl"))
     except IntegrityError as error:
         return [str(error)]
+
+
+def disagreements(manifest: Manifest, ledger: Ledger) -> list[str]:
+    """Return where manifest and ledger differ: the ledger's end, and the digest of every file.
+
+    The ledger must state exactly the manifest's files, so whoever fixes its head (a signature, a note of the digest)
+    fixes every file of the case.
+    """
     if (ledger.head, len(ledger.entries)) != (manifest.ledger_head, manifest.ledger_entries):
         return ["ledger.jsonl does not end where the manifest says"]
-    return []
+    try:
+        stated = ledger.outputs
+    except IntegrityError as error:
+        return [str(error)]
+    listed = {name: entry.sha256 for name, entry in manifest.files.items() if name != "ledger.jsonl"}
+    problems = [f"file {name} is stated by no ledger entry" for name in sorted(listed.keys() - stated.keys())]
+    problems += [f"file {name} of the ledger is not in the manifest" for name in sorted(stated.keys() - listed.keys())]
+    both = sorted(listed.keys() & stated.keys())
+    return problems + [
+        f"file {name} is not the one that the ledger states" for name in both if listed[name] != stated[name]
+    ]
 
 
 def _files_below(root: Path) -> Iterator[str]:

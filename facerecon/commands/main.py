@@ -33,6 +33,8 @@ COMMANDS = (
     "gallery",
     "report",
     "verify",
+    "case",
+    "keys",
     "evaluate",
     "train",
     "demo",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from facerecon.case import Case
 from facerecon.manifest import Manifest
 from facerecon.records import Candidate, ChipRecord, FusedRecord, RenderedRecord, RestoredRecord, TrackRecord
+from facerecon.review import review_state
+
+if TYPE_CHECKING:
+    from facerecon.pipeline.signatures import CaseSignature
 
 SCHEMA = 1
+_ATTESTING = ("case.signed", "case.timestamped")
 
 
 def extract_summary(case: Case) -> dict[str, Any]:
@@ -145,8 +152,13 @@ def report_summary(case: Case) -> dict[str, Any]:
     }
 
 
-def verify_summary(root: str, manifest: Manifest | None, problems: tuple[str, ...]) -> dict[str, Any]:
-    """Return {case, ok, problems, files, ledger_entries, ledger_head} of a verification."""
+def verify_summary(
+    root: str, manifest: Manifest | None, problems: tuple[str, ...], attested: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return {case, ok, problems, files, ledger_entries, ledger_head, signatures, reviews, review_state}.
+
+    `attested` has the last three, which are null in a case that does not verify.
+    """
     return {
         "case": root,
         "ok": not problems,
@@ -154,4 +166,57 @@ def verify_summary(root: str, manifest: Manifest | None, problems: tuple[str, ..
         "files": len(manifest.files) if manifest else None,
         "ledger_entries": manifest.ledger_entries if manifest else None,
         "ledger_head": manifest.ledger_head if manifest else None,
+        **(attested or dict.fromkeys(("signatures", "reviews", "review_state"))),
+    }
+
+
+def signature_summary(
+    case: Case, found: CaseSignature, keys: Mapping[str, Path] | None = None, *, authority_checked: bool = False
+) -> dict[str, Any]:
+    """Return who signed what; `not_covered` are the actions after it, signatures and timestamps left out.
+
+    Args:
+        case: where it lies.
+        found: the signature.
+        keys: fingerprint -> public key file of the keys that somebody vouches for.
+        authority_checked: the timestamps were verified against root certificates.
+    """
+    said, entries = found.statement, case.ledger.entries
+    known = (keys or {}).get(said.key_sha256)
+    return {
+        "file": found.path,
+        "role": said.role,
+        "signer": said.signer,
+        "utc": said.utc,
+        "key_sha256": said.key_sha256,
+        "key_checked": known is not None,
+        "key_file": None if known is None else str(known),
+        "covers": said.ledger_entries,
+        "ledger_entries": len(entries),
+        "not_covered": [each.action for each in entries[said.ledger_entries :] if each.action not in _ATTESTING],
+        "timestamps": [
+            {"file": each.path, "utc": each.stamp.utc, "authority_checked": authority_checked} for each in found.stamps
+        ],
+    }
+
+
+def reviews_summary(case: Case) -> dict[str, Any]:
+    """Return {reviews, review_state}; `signed` tells whether a key signed the review, not whose it is."""
+    # What signatures need is not loaded for a summary of anything else.
+    from facerecon.pipeline.reviews import reviews_of
+
+    reviews = reviews_of(case)
+    return {
+        "reviews": [
+            {
+                **each.record.model_dump(
+                    mode="json", include={"number", "reviewer", "conclusion", "note", "report", "key_sha256"}
+                ),
+                "utc": each.utc,
+                "superseded": each.superseded,
+                "signed": each.signature is not None,
+            }
+            for each in reviews
+        ],
+        "review_state": review_state([each.record for each in reviews], case.ledger.entries),
     }

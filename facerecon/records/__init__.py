@@ -56,17 +56,20 @@ from facerecon.records.recognition import (
     Strength,
     Variant,
 )
+from facerecon.records.review import MOST_REVIEWS, Conclusion, PersonName, Remark, ReviewRecord
 from facerecon.records.similarity import similarities
 
 __all__ = [
+    "MOST_REVIEWS",
     "NOT_STATED",
     "PRIMARY_VARIANTS",
-    "WITH_RESTORED",
     "RGB",
+    "WITH_RESTORED",
     "Box",
     "Candidate",
     "CaseInfo",
     "ChipRecord",
+    "Conclusion",
     "Counts",
     "Detection",
     "DetectionRecord",
@@ -87,13 +90,16 @@ __all__ = [
     "Measurement",
     "Metric",
     "ModelStamp",
+    "PersonName",
     "Point",
     "RecognizerRecord",
     "Record",
     "RefusedPicture",
+    "Remark",
     "RenderedRecord",
     "RestoredFace",
     "RestoredRecord",
+    "ReviewRecord",
     "Sha256",
     "Skipped",
     "SourceRecord",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 
 from facerecon.case import Case
 from facerecon.errors import IntegrityError, ResourceError, UsageError
-from facerecon.manifest import CaseProblemsError, verify
+from facerecon.hashing import sha256_bytes
+from facerecon.ledger import Ledger
+from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, verify
 from facerecon.profiles import load_profile
 from facerecon.records import CaseInfo, Measurement, SourceRecord
 
@@ -108,6 +111,91 @@ def test_shortened_ledger_is_found_though_its_chain_holds(case: Case) -> None:
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     with pytest.raises(CaseProblemsError):
         verify(case.root)
+
+
+def resealed(case: Case, ledger: Ledger, files: dict[str, bytes]) -> None:
+    """Write ledger and manifest anew over these files, as somebody would who hides a change."""
+    files = {**files, "ledger.jsonl": ledger.to_bytes()}
+    (case.root / "ledger.jsonl").write_bytes(files["ledger.jsonl"])
+    entries = {name: FileEntry(sha256=sha256_bytes(data), size_bytes=len(data)) for name, data in files.items()}
+    (case.root / "manifest.json").write_bytes(Manifest.sealed("x", ledger, entries).to_bytes())
+
+
+PICTURE = "faces/t0001/f000001.original.png"
+
+
+def test_ledger_fixes_every_file_so_a_resealed_manifest_hides_nothing(case: Case) -> None:
+    finished(case).close()
+    files = {name: (case.root / name).read_bytes() for name in case.digests()}
+    resealed(case, case.ledger, files)
+    verify(case.root)
+
+    (case.root / PICTURE).write_bytes(b"other")
+    resealed(case, case.ledger, {**files, PICTURE: b"other"})
+    with pytest.raises(CaseProblemsError, match=f"{PICTURE} is not the one that the ledger states"):
+        verify(case.root)
+    with pytest.raises(CaseProblemsError, match="is not the one"):
+        Case.view(case.root)
+
+    (case.root / PICTURE).unlink()
+    resealed(case, case.ledger, {name: data for name, data in files.items() if name != PICTURE})
+    with pytest.raises(CaseProblemsError, match=f"{PICTURE} of the ledger is not in the manifest"):
+        verify(case.root)
+
+
+def test_a_later_line_cannot_state_a_file_anew(case: Case) -> None:
+    finished(case).close()
+    files = {name: (case.root / name).read_bytes() for name in case.digests()} | {PICTURE: b"other"}
+    (case.root / PICTURE).write_bytes(b"other")
+    ledger = Ledger(case.ledger.entries)
+    ledger.append("enhance.finished", {}, {}, {PICTURE: sha256_bytes(b"other")})
+    resealed(case, ledger, files)
+    with pytest.raises(CaseProblemsError, match=f"another digest for {PICTURE}"):
+        verify(case.root)
+
+
+def test_a_file_that_no_line_states_is_found(case: Case) -> None:
+    finished(case).close()
+    files = {name: (case.root / name).read_bytes() for name in case.digests()} | {"faces/new.png": b"new"}
+    (case.root / "faces/new.png").write_bytes(b"new")
+    resealed(case, case.ledger, files)
+    with pytest.raises(CaseProblemsError, match=r"faces/new.png is stated by no ledger entry"):
+        verify(case.root)
+
+
+def test_every_file_of_a_case_is_stated_by_the_ledger_whatever_happened(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(case)
+    with pytest.raises(RuntimeError), case.stage("enhance", {}, {}) as run:
+        run.write("faces/t0001/a.png", b"a")
+        raise RuntimeError
+    real = Case.note
+
+    def full(self: Case, action: str, *arguments: Any) -> Any:
+        if action.endswith(".failed"):
+            raise ResourceError("full")
+        return real(self, action, *arguments)
+
+    monkeypatch.setattr(Case, "note", full)
+    with pytest.raises(RuntimeError), case.stage("enhance", {}, {}) as run:
+        run.write("faces/t0001/b.png", b"b")
+        raise RuntimeError
+    monkeypatch.undo()
+    case.note("case.anything", {})
+    assert case.ledger.outputs == case.digests()
+    assert "faces/t0001/b.png" in case.ledger.entries[-1].outputs
+    verify(case.root)
+
+
+def test_report_that_was_killed_half_way_can_be_written_again(case: Case) -> None:
+    case.note("report.started", {})
+    (case.root / "report").mkdir()
+    (case.root / "report/report.html").write_bytes(b"page")
+    case.close()
+    with Case.open(case.root) as again, again.stage("report", {}, {}) as run:
+        run.write("report/report.html", b"another page")
+    verify(case.root)
 
 
 def test_file_with_other_bytes_is_not_overwritten(case: Case) -> None:
@@ -228,3 +316,17 @@ def test_read_only_folder_is_a_resource_error(tmp_path: Path) -> None:
     profile = load_profile("standard")
     with pytest.raises(ResourceError, match="choose another --case"):
         Case.create(tmp_path / "case", info(profile), profile, {})
+
+
+def test_interruption_in_the_first_line_of_a_stage_is_noted(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Ledger.append
+
+    def interrupted(self: Ledger, action: str, *arguments: Any) -> Any:
+        if action == "extract.started":
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(self, action, *arguments)
+
+    monkeypatch.setattr(Ledger, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        finished(case)
+    assert verify(case.root).state == "extract.interrupted"

@@ -79,3 +79,20 @@ def test_arbitrary_bytes_never_crash(data: bytes) -> None:
 def test_missing_file_is_an_integrity_error(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="cannot be read"):
         Ledger.read(tmp_path / "ledger.jsonl")
+
+
+def test_text_that_no_file_can_hold_is_refused_not_a_crash() -> None:
+    line = made(1).to_bytes().replace("中".encode(), b"\\ud800")
+    with pytest.raises(IntegrityError, match="not a ledger entry"):
+        Ledger.parse(line, WHERE)
+
+
+def test_outputs_are_every_stated_file_and_a_second_digest_for_one_is_refused() -> None:
+    ledger = Ledger()
+    ledger.append("a", {}, {"source": "c" * 64}, {"one": "a" * 64})
+    ledger.append("b", {}, {"one": "a" * 64}, {"one": "a" * 64, "two": "b" * 64})
+    assert ledger.outputs == {"one": "a" * 64, "two": "b" * 64}
+    ledger.append("c", {}, {}, {"one": "d" * 64})
+    Ledger.parse(ledger.to_bytes(), WHERE)
+    with pytest.raises(IntegrityError, match="entry 2 states another digest for one"):
+        _ = ledger.outputs
