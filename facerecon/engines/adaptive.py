@@ -1,6 +1,7 @@
 """Two networks of one vector space: the one for sharp faces, and its student for faces that are too small for it.
 
-Owns which of them is asked, by the distance between the eyes alone: nothing that a score could be steered by.
+Owns which of them is asked, by the distance between the eyes alone: nothing that a score could be steered by. It is
+that of the recorded pixels: a small face that was enlarged, fused or restored is still one of few pixels.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 
 from facerecon.engines.embedders import Embedder
 from facerecon.errors import ResourceError
-from facerecon.records import Embedding, FaceView, Metric, ModelStamp, frontal_inter_eye_px
+from facerecon.records import Embedding, FaceView, Metric, ModelStamp
 from facerecon.weights import Entry
 
 
@@ -72,8 +73,8 @@ class AdaptiveEmbedder:
         ]
 
     def base_share(self, face: FaceView) -> float:
-        """Return the base's weight, 0..1, rising in proportion to the distance between the eyes."""
-        eyes = frontal_inter_eye_px(face.landmarks)
+        """Return the base's weight, 0..1, rising in proportion to the recorded distance between the eyes."""
+        eyes = face.recorded_inter_eye_px
         span = self._rule.alone_from_px - self._rule.mixed_from_px
         return float(np.clip((eyes - self._rule.mixed_from_px) / span, 0, 1))
 

@@ -264,7 +264,7 @@ def _fused(faces: Sequence[Found]) -> FaceView:
     if len(faces) == 1:
         return faces[0].view
     fused = fuse([face.view for face in faces], [template_weight(face.quality) for face in faces])
-    return FaceView(fused.pixels, shift_landmarks(faces[0].detection.landmarks, 0, 0, fused.scale))
+    return FaceView(fused.pixels, shift_landmarks(faces[0].detection.landmarks, 0, 0, fused.scale), fused.scale)
 
 
 def _restored(face: Found, enhance: Enhancer | None) -> FaceView:
@@ -279,7 +279,8 @@ def _restored(face: Found, enhance: Enhancer | None) -> FaceView:
     made = enhance(face.view)
     if isinstance(made, Skipped):
         raise RestorationError(f"{made.reason}: {made.detail}")
-    return FaceView(made, shift_landmarks(face.detection.landmarks, 0, 0, made.shape[1] / face.pixels.shape[1]))
+    factor = made.shape[1] / face.pixels.shape[1]
+    return FaceView(made, shift_landmarks(face.detection.landmarks, 0, 0, factor), factor)
 
 
 # --- pictures and faces -----------------------------------------------------------------------------------------------

@@ -125,7 +125,9 @@ def reduced(view: FaceView) -> FaceView:
     height, width = (max(1, round(side * factor)) for side in view.pixels.shape[:2])
     pixels = cv2.resize(view.pixels, (width, height), interpolation=cv2.INTER_AREA)
     # Sides are whole pixels, so the true factor differs a little from the wanted one.
-    return FaceView(np.asarray(pixels, np.uint8), shift_landmarks(view.landmarks, 0, 0, width / view.pixels.shape[1]))
+    factor = width / view.pixels.shape[1]
+    landmarks = shift_landmarks(view.landmarks, 0, 0, factor)
+    return FaceView(np.asarray(pixels, np.uint8), landmarks, view.enlarged * factor)
 
 
 def _coordinates(view: FaceView) -> FaceCoordinates:
@@ -140,7 +142,8 @@ def _saliency(view: FaceView, similarity: float, compare: Callable[[Iterable[Fac
     blurred = cv2.GaussianBlur(view.pixels, (0, 0), BLUR * face.unit_px, borderType=cv2.BORDER_REPLICATE)
     cover = np.asarray(blurred, dtype=np.uint8)
     weights = chain(sliding_windows(face, COLUMNS, ROWS, WINDOW), part_weights(face).values())
-    similarities = compare(FaceView(_covered(view.pixels, cover, each), view.landmarks) for each in weights)
+    covered = (_covered(view.pixels, cover, each) for each in weights)
+    similarities = compare(FaceView(pixels, view.landmarks, view.enlarged) for pixels in covered)
     falls = [similarity - each for each in similarities]
     at_windows = np.array(falls[:parts], np.float32).reshape(ROWS, COLUMNS)
     return Saliency(view.pixels, between_windows(face, at_windows), dict(zip(PARTS, falls[parts:], strict=True)))

@@ -87,7 +87,7 @@ class Progress:
     @property
     def view(self) -> FaceView:
         """The picture as it is now, with the landmarks in it."""
-        return FaceView(self.pixels, shift_landmarks(self.landmarks, 0, 0, self.scale))
+        return FaceView(self.pixels, shift_landmarks(self.landmarks, 0, 0, self.scale), self.scale)
 
     def advance(self, record: StepRecord, pixels: RGB, factor: int) -> None:
         """Take a step's picture."""

@@ -193,7 +193,7 @@ class TrackReader:
         width, height = record.content
         pixels = decode_picture(self._case.bytes_of(record.path), record.path)[:height, :width]
         x, y = chip.origin
-        return FaceView(pixels, shift_landmarks(chip.detection.landmarks, -x, -y, record.scale))
+        return FaceView(pixels, shift_landmarks(chip.detection.landmarks, -x, -y, record.scale), record.scale)
 
     # --- recorded vectors ---------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerecon.records.evidence import Timestamp
-from facerecon.records.faces import Detection, FaceQuality, Landmarks5
+from facerecon.records.faces import Detection, FaceQuality, Landmarks5, frontal_inter_eye_px
 from facerecon.records.processing import ModelStamp, StepRecord
 
 RGB = npt.NDArray[np.uint8]
@@ -47,10 +47,19 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class FaceView:
-    """A picture with one face and its five landmarks in that picture's pixels: what engines take."""
+    """A picture with one face and its five landmarks in that picture's pixels: what engines take.
+
+    `enlarged` says how many times the recorded pixels were enlarged: 1 where they are the recorded ones.
+    """
 
     pixels: RGB
     landmarks: Landmarks5
+    enlarged: float = 1.0
+
+    @property
+    def recorded_inter_eye_px(self) -> float:
+        """Distance between the eyes as seen from the front, in recorded pixels."""
+        return frontal_inter_eye_px(self.landmarks) / self.enlarged
 
     def __post_init__(self) -> None:
         """Validate the pixels and make them read-only."""

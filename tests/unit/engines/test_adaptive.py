@@ -17,7 +17,7 @@ from facerecon.engines.embedders import Embedder
 from facerecon.engines.states import load_state
 from facerecon.errors import ResourceError
 from facerecon.hashing import sha256_file
-from facerecon.records import FaceView, frontal_inter_eye_px
+from facerecon.records import FaceView, frontal_inter_eye_px, shift_landmarks
 from facerecon.weights import Entry, entry
 from tests.unit.engines.conftest import registry_of
 
@@ -80,6 +80,14 @@ def test_small_faces_are_the_students_and_large_ones_the_teachers(
     np.testing.assert_allclose(found[1], (small[1] + large[1]) / 2, atol=0.01)
     np.testing.assert_allclose(found[2], large[2], atol=1e-6)
     assert np.abs(small[1] - large[1]).max() > 0.02
+
+
+def test_an_enlarged_face_is_read_as_the_small_one_that_was_recorded(both: AdaptiveEmbedder, face: FaceView) -> None:
+    recorded = smaller(face, 9)
+    landmarks = shift_landmarks(recorded.landmarks, 0, 0, 4)
+    pixels = np.repeat(np.repeat(recorded.pixels, 4, axis=0), 4, axis=1)
+    assert both.base_share(FaceView(pixels, landmarks)) == 1
+    assert both.base_share(FaceView(pixels, landmarks, 4)) == both.base_share(recorded) == 0
 
 
 def test_the_order_of_faces_is_kept_and_company_does_not_matter(both: AdaptiveEmbedder, face: FaceView) -> None:
