@@ -44,7 +44,6 @@ METHODS = {
     BICUBIC: "[{kind: resize, method: bicubic, scale: 4}]",
     "realesrgan-x4plus": "[{kind: restore, model: realesrgan-x4plus}]",
     "realesrgan-x4plus at 0.3": "[{kind: restore, model: realesrgan-x4plus, blend: 0.3}]",
-    "restorer-autoencoder": "[{kind: restore, model: restorer-autoencoder}]",
     "restorer-unet": "[{kind: restore, model: restorer-unet}]",
 }
 CONDITIONS = {
