@@ -91,7 +91,7 @@ class FakeDetector:
 class FakeRestorer:
     """Repeats pixels, of a face or a whole picture; fails on request."""
 
-    def __init__(self, model_id: str = "realesrgan-x4plus", scale: int = 4, fail: bool = False) -> None:
+    def __init__(self, model_id: str = "restorer-unet", scale: int = 4, fail: bool = False) -> None:
         self.scale, self.fail = scale, fail
         self.stamp = stamp(model_id, "super-resolution")
 

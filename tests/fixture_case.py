@@ -36,7 +36,7 @@ def make(root: Path) -> Case:
     """Make a case of 6 drawn frames, at an absolute path: enhanced, fused, compared, rendered, reported."""
     frames, settings = walk(6, size=28), profile(*SETTINGS)
     case, context = extracted(root, frames, *SETTINGS), Context(settings, Silent())
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, context)
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, context)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         compare_again(case, Path("gallery"), settings, [_calibration()])
     render(case, FakeSource(frames), "frame", Tools(FakeDetector(), "nearest", None), 1, context)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from facerecon.case import Case
 from facerecon.errors import IntegrityError
-from facerecon.hashing import canonical_json
+from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.likelihood import Calibration
 from facerecon.pipeline.accounts import Context, Stopwatch
+from facerecon.pipeline.attachments import attachments
+from facerecon.pipeline.reviews import reviews_of
 from facerecon.records import (
     Candidate,
     ChipRecord,
@@ -27,7 +30,8 @@ from facerecon.records import (
     Skipped,
     TrackRecord,
 )
-from facerecon.report.content import CaseReport
+from facerecon.report.content import CaseReport, Reviewed
+from facerecon.review import review_state
 
 R = TypeVar("R", bound=Record)
 
@@ -40,13 +44,18 @@ def report(
     Args:
         case: the case; whatever stages have run are shown, the others are said not to have run.
         html: renders the page.
-        pdf: renders the PDF; None for a case without one.
+        pdf: renders the PDF, in which manifest, ledger and CASE/UCO export are embedded; None for a case without one.
         context: listener and software.
 
     Returns:
         The paths of page and PDF within the case.
+
+    Raises:
+        IntegrityError: the case does not verify.
     """
     content = collect(case)
+    if pdf is not None:
+        content = replace(content, attachments=attachments(case))
     watch = Stopwatch()
     context.listener.started("report", 1 if pdf is None else 2)
     with case.stage("report", {"runtime": dict(context.runtime)}, case.digests()) as run:
@@ -60,12 +69,16 @@ def report(
             context.listener.advanced("report")
         run.details["durations_s"] = watch.seconds
         run.details["ledger_head_in_report"] = content.ledger_head
+        run.details["review_state_in_report"] = content.review_state
+        if content.attachments:
+            run.details["attached"] = {each.name: sha256_bytes(each.data) for each in content.attachments}
     context.listener.finished("report")
     return page, document if pdf is not None else None
 
 
 def collect(case: Case) -> CaseReport:
     """Gather what a report shows from a case, everything verified on reading."""
+    reviews = _reviews(case)
     return CaseReport(
         info=case.info,
         probe=json.loads(case.bytes_of("records/probe.json")),
@@ -92,6 +105,14 @@ def collect(case: Case) -> CaseReport:
         ledger=case.ledger.entries,
         ledger_head=case.ledger.head,
         picture=case.bytes_of,
+        reviews=reviews,
+        review_state=review_state([each.record for each in reviews], case.ledger.entries),
+    )
+
+
+def _reviews(case: Case) -> tuple[Reviewed, ...]:
+    return tuple(
+        Reviewed(each.record, each.utc, each.superseded, each.signature is not None) for each in reviews_of(case)
     )
 
 

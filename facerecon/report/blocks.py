@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from facerecon.hashing import sha256_bytes
-from facerecon.report.figures import ComparisonFigure, Picture
+from facerecon.report.figures import COMPUTED, ComparisonFigure, Picture
 from facerecon.report.timeline import Timeline
 
 Tone = Literal["body", "lead", "note", "warning", "result"]
@@ -60,14 +60,44 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A picture that stands beside a card's own where there is room; a computed one brings its `figure` (R14)."""
+
+    label: str
+    picture: Picture
+    figure: ComparisonFigure | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a computed picture whose size is not bound to its original's."""
+        if self.picture.kind in COMPUTED and (self.figure is None or self.figure.restored is not self.picture):
+            raise ValueError(f"{self.picture.path} cannot be shown without the size of its original")
+
+
+@dataclass(frozen=True)
+class TrackKeys:
+    """What tracks are sorted and filtered by. `similarity` and `log10_lr` are of the strongest candidate, if any."""
+
+    length: float
+    quality: float
+    similarity: float | None = None
+    log10_lr: float | None = None
+    above_threshold: bool = False
+
+
+@dataclass(frozen=True)
 class Card:
-    """Pictures of one thing and a few lines about it; `target` is the id of the section with more."""
+    """Pictures of one thing and a few lines about it; `target` is the id of the section with more.
+
+    A card with `keys` stands for a track; renderers with room draw what is `beside` its picture.
+    """
 
     title: str
     pictures: tuple[Picture, ...]
     lines: tuple[str, ...]
     strong: str = ""
     target: str = ""
+    beside: tuple[Beside, ...] = ()
+    keys: TrackKeys | None = None
 
 
 @dataclass(frozen=True)
@@ -83,8 +113,20 @@ class Cards:
 
 
 @dataclass(frozen=True)
+class StepView:
+    """The picture after one step on the way to a restored one, at its original's size, for renderers with room."""
+
+    figure: ComparisonFigure
+    label: str
+    caption: str
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Original beside restored (R14), with the words under each and the warnings of the record."""
+    """Original beside restored (R14), with the words under each and the warnings of the record.
+
+    `landmarks` are the detector's five points as shares (0..1) of the original's width and height.
+    """
 
     kind: ClassVar[str] = "comparison"
     figure: ComparisonFigure
@@ -93,6 +135,8 @@ class Comparison:
     restored_label: str
     restored_caption: str
     warnings: tuple[str, ...] = ()
+    steps: tuple[StepView, ...] = ()
+    landmarks: tuple[tuple[float, float], ...] = ()
     label: str = ""
     numbered_as: ClassVar[str] = "Figure"
 
@@ -137,12 +181,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell; `bar` (0..1) draws a bar under the number, `target` links to a section."""
+    """A table cell; `bar` (0..1) draws a bar under the number, `limits` (0..1) mark it, `target` links to a section."""
 
     text: str
     bar: float | None = None
     strong: bool = False
     target: str = ""
+    limits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,7 +234,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Head:
-    """The head of the report: what it is, of what, and that nobody has reviewed it yet (R30, R31)."""
+    """The head of the report: what it is, of what, and whether anybody has reviewed it (R30, R31)."""
 
     title: str
     case_id: str
@@ -246,9 +291,11 @@ def plots_of(sections: tuple[Section, ...]) -> tuple[Plot, ...]:
 
 def _block_pictures(block: Block) -> tuple[Picture, ...]:
     if isinstance(block, Comparison):
-        return (block.figure.original, block.figure.restored)
+        return (block.figure.original, *(step.figure.restored for step in block.steps), block.figure.restored)
     if isinstance(block, Cards):
-        return tuple(picture for card in block.cards for picture in card.pictures)
+        return tuple(
+            picture for card in block.cards for picture in (*card.pictures, *(beside.picture for beside in card.beside))
+        )
     return ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from facerecon.ledger import LedgerEntry
 from facerecon.likelihood import Calibration
@@ -21,9 +21,32 @@ from facerecon.records import (
     Measurement,
     RenderedRecord,
     RestoredRecord,
+    ReviewRecord,
     Skipped,
     TrackRecord,
 )
+from facerecon.review import ReviewState
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """A review of an earlier report of the case. `utc` is the ledger's; `superseded`: what it was about has changed."""
+
+    record: ReviewRecord
+    utc: str
+    superseded: bool
+    signed: bool
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that the PDF carries: `name` in it, and what it is to the report (ISO 19005-3:2012, 6.8)."""
+
+    name: str
+    data: bytes
+    mime_type: str
+    relationship: Literal["source", "data", "alternative", "supplement"]
+    description: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +55,8 @@ class CaseReport:
 
     `embeddings` is what a fused track's frames and weights are told from; without it they are said not to be known.
     `calibrations` are the documents that the latest comparison used: no likelihood ratio is shown without its own.
+    `reviews` are those that were there before this report, and `review_state` is what they come to.
+    `attachments` are embedded in the PDF, and listed by every renderer; none where no PDF is made.
     """
 
     info: CaseInfo
@@ -54,3 +79,6 @@ class CaseReport:
     rendered: tuple[RenderedRecord, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
     explanations: tuple[ExplanationRecord, ...] = ()
+    reviews: tuple[Reviewed, ...] = ()
+    review_state: ReviewState = "UNREVIEWED"
+    attachments: tuple[Attachment, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from facerecon.hashing import sha256_bytes
 from facerecon.ledger import LedgerEntry
 from facerecon.records import FusedRecord, RestoredRecord
 from facerecon.report import wording
@@ -68,6 +69,7 @@ def integrity_section(report: CaseReport) -> Section:
         ),
         Text(wording.HEAD_NOTE),
         Text(wording.CHAIN),
+        *_attached(report),
     ]
     return Section("integrity", "Integrity", tuple(blocks))
 
@@ -87,6 +89,15 @@ def _source_digests(report: CaseReport) -> Iterator[Block]:
         yield Text(wording.DIGESTS_EQUAL)
     else:
         yield Text(wording.DIGEST_AFTER_MISSING)
+
+
+def _attached(report: CaseReport) -> Iterator[Block]:
+    if not report.attachments:
+        return
+    yield Text("Files that are embedded in the PDF of this report, as they stood when it was made", "lead")
+    for each in report.attachments:
+        words = f"{each.description} {size(len(each.data))}, {each.mime_type}."
+        yield Facts((Fact(each.name, words), Fact("SHA-256", sha256_bytes(each.data), mono=True)))
 
 
 def _ledger_table(ledger: tuple[LedgerEntry, ...]) -> Table:

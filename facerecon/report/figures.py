@@ -14,7 +14,9 @@ from facerecon.errors import IntegrityError
 from facerecon.hashing import sha256_bytes
 from facerecon.records import ChipRecord, FusedRecord, GalleryRecord, RestoredRecord
 
-Kind = Literal["original", "restored", "gallery", "map"]
+Kind = Literal["original", "step", "restored", "gallery", "map"]
+COMPUTED: tuple[Kind, ...] = ("step", "restored")
+"""Pictures that never stand without their original."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FIGURE_WIDTH_PX = 336
 _FIGURE_HEIGHT_PX = 460
@@ -101,6 +103,17 @@ class Album:
         """Return the figure of a best shot and what was made of it; `alts` describe original and result."""
         right = self._picture(restored.path, "restored", alts[1], restored.file_sha256)
         return ComparisonFigure(self.original(chip, alts[0]), right, restored.scale, restored.content)
+
+    def step(self, chip: ChipRecord, path: str, alts: tuple[str, str]) -> ComparisonFigure:
+        """Return the figure of a best shot and the picture after a step; the label strip below it is no wider.
+
+        Raises:
+            IntegrityError: the picture is not a whole number of times as wide as its original.
+        """
+        right = self._picture(path, "step", alts[1], None)
+        scale = right.width_px // chip.size[0]
+        content = (right.width_px, chip.size[1] * scale)
+        return ComparisonFigure(self.original(chip, alts[0]), right, scale, content)
 
     def map(self, path: str, alt: str, sha256: str | None = None) -> Picture:
         """Return a map: colours that stand for a measure, not a picture of anything.

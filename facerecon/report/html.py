@@ -1,14 +1,21 @@
-"""Draws a report as one self-contained HTML page: no script, no remote asset, pictures as data URIs. Owns no words."""
+"""Draws a report as one self-contained HTML page: no remote asset, pictures as data URIs. Owns no words of the report.
+
+The page is complete without its one script, which ships with the package, adds the controls (compare, zoom, filter) and
+reads nothing but the page. The page's policy lets no other script run and no request be made.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+from collections.abc import Sequence
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from facerecon.report import wording
-from facerecon.report.blocks import Plot
+from facerecon.report.blocks import Block, Comparison, Plot
 from facerecon.report.content import CaseReport
 from facerecon.report.figures import Picture
 from facerecon.report.sections import document
@@ -21,11 +28,25 @@ def render_html(report: CaseReport) -> str:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
     """
     environment = _environment()
-    source, _, _ = PackageLoader("facerecon.report").get_source(environment, "report.css")
-    # The style sheet ships with the package: it is the only text that is not escaped.
+    # Style sheet and script ship with the package: they are the only texts that are not escaped.
+    script = _source(environment, "report.js")
     return environment.get_template("report.html.j2").render(
-        document=document(report), css=Markup(source), original_label=wording.ORIGINAL
+        document=document(report),
+        css=Markup(_source(environment, "report.css")),
+        script=Markup(script),
+        script_hash=_script_hash(script),
+        labels={"original": wording.ORIGINAL, "gallery": wording.GALLERY, "map": wording.MAP},
     )
+
+
+def _source(environment: Environment, name: str) -> str:
+    source, _, _ = PackageLoader("facerecon.report").get_source(environment, name)
+    return source
+
+
+def _script_hash(script: str) -> str:
+    """Return the source expression that lets this inline script run (W3C, Content Security Policy Level 3, 2.3.1)."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _environment() -> Environment:
@@ -38,7 +59,20 @@ def _environment() -> Environment:
     )
     environment.filters["data_uri"] = _data_uri
     environment.filters["breakable"] = _breakable
+    environment.filters["gathered"] = gathered
     return environment
+
+
+def gathered(blocks: Sequence[Block]) -> tuple[tuple[Block, ...], ...]:
+    """Return the blocks with neighbouring comparisons of one original, drawn at one size, put together."""
+
+    def key(numbered: tuple[int, Block]) -> object:
+        position, block = numbered
+        if not isinstance(block, Comparison):
+            return position
+        return block.figure.original.path, block.figure.display_width_px, block.original_caption
+
+    return tuple(tuple(block for _, block in group) for _, group in groupby(enumerate(blocks), key))
 
 
 def _breakable(text: str) -> Markup:

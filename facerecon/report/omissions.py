@@ -91,9 +91,9 @@ def _omission_table(skipped: tuple[Skipped, ...]) -> Table:
         Column("Stage", weight=1),
         Column("Items", weight=0.8),
         Column("Outcome", weight=0.9),
-        Column("Reason", weight=2.4),
+        Column("Reason", weight=3.2),
         Column("Count", "right", weight=0.8),
-        Column("For example", weight=2.2),
+        Column("For example", weight=1.8),
     )
     return Table(
         "Skipped and failed items by reason.", columns, tuple(_group_row(*key, group) for key, group in groups.items())
@@ -123,12 +123,12 @@ def _listed(texts: list[str]) -> str:
 def _gallery_table(gallery: tuple[GalleryRecord, ...]) -> Table:
     enrolled = sum(record.enrolled for record in gallery)
     columns = (
-        Column("Person", weight=2),
-        Column("File", weight=2),
-        Column("Status", weight=1.6),
+        Column("Person", weight=1.6),
+        Column("File", weight=1.9),
+        Column("Status", weight=1.1),
         Column("Enrolled", weight=1),
         Column("Quality", "right", weight=0.8),
-        Column("Reason", weight=2),
+        Column("Reason", weight=3.2),
     )
     caption = f"Gallery pictures: {enrolled} enrolled, {len(gallery) - enrolled} refused."
     return Table(caption, columns, tuple(_gallery_row(record) for record in gallery))

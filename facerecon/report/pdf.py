@@ -1,13 +1,15 @@
-"""Draws a report as an archival PDF with Typst: PDF/A-2a and PDF/UA-1. Owns no wording.
+"""Draws a report as an archival PDF with Typst: PDF/A-3a (ISO 19005-3) and PDF/UA-1 (ISO 14289-1). Owns no wording.
 
-Everything a case says reaches Typst as JSON data, never as markup, so no name can become code. Equal reports give
-equal bytes: the document's date is the ledger's, and only fonts inside the typst package are used.
+Part 3 because manifest, ledger and CASE/UCO export are embedded as files. Everything a case says reaches Typst as JSON
+data, never as markup, so no name can become code. Equal reports give equal bytes: the document's date is the ledger's,
+and only fonts inside the typst package are used.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -17,41 +19,39 @@ from typing import Any, Literal
 import typst
 
 from facerecon.report import wording
-from facerecon.report.blocks import Comparison, Document, Plot, plots_of
-from facerecon.report.content import CaseReport
-from facerecon.report.figures import Picture
+from facerecon.report.blocks import Comparison, Document, Plot, Section, plots_of
+from facerecon.report.content import Attachment, CaseReport
+from facerecon.report.figures import ComparisonFigure, Picture
 from facerecon.report.glyphs import covered, printable
 from facerecon.report.sections import document
 
-# Level a of PDF/A is level b with tags; PDF/UA makes them usable. Nothing is attached, so part 2 is enough.
-STANDARDS: list[Literal["a-2a", "ua-1"]] = ["a-2a", "ua-1"]
+# Level a of PDF/A is level b with tags; PDF/UA makes them usable.
+STANDARDS: list[Literal["a-3a", "ua-1"]] = ["a-3a", "ua-1"]
 
 
 def render_pdf(report: CaseReport) -> bytes:
-    """Return the report as a PDF/A-2a document.
+    """Return the report as a PDF/A-3a document with the report's attachments embedded.
 
     Raises:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
     """
     content = document(report)
     try:
-        return _compile(content, strict=False)
+        return _compile(content, report.attachments, strict=False)
     except typst.TypstError as error:
         # Marks that no one font can set on their letter; a report that names them by number is better than none.
         if "could not be displayed" not in str(error):
             raise
-        return _compile(content, strict=True)
+        return _compile(content, report.attachments, strict=True)
 
 
-def _compile(content: Document, strict: bool) -> bytes:
+def _compile(content: Document, attached: Sequence[Attachment], strict: bool) -> bytes:
     with tempfile.TemporaryDirectory(prefix="facerecon-report-") as name:
         folder = Path(name)
-        (folder / "pictures").mkdir()
-        for picture in content.pictures:
-            (folder / "pictures" / picture.name).write_bytes(picture.data)
-        for plot in plots_of(content.sections):
-            (folder / "pictures" / plot.name).write_text(plot.svg, encoding="utf-8")
-        (folder / "report.json").write_text(json.dumps(_data(content, strict)), encoding="utf-8")
+        data = {**_data(content, strict), "attachments": [_attachment(each) for each in attached]}
+        (folder / "report.json").write_text(json.dumps(data), encoding="utf-8")
+        _write_pictures(content, folder / "pictures")
+        _write_attachments(attached, folder / "attachments")
         template = folder / "report.typ"
         template.write_bytes(files("facerecon.report").joinpath("templates/report.typ").read_bytes())
         return typst.compile(
@@ -62,6 +62,20 @@ def _compile(content: Document, strict: bool) -> bytes:
             pdf_standards=[*STANDARDS],
             timestamp=_date(content),
         )
+
+
+def _write_pictures(content: Document, folder: Path) -> None:
+    folder.mkdir()
+    for picture in content.pictures:
+        (folder / picture.name).write_bytes(picture.data)
+    for plot in plots_of(content.sections):
+        (folder / plot.name).write_text(plot.svg, encoding="utf-8")
+
+
+def _write_attachments(attached: Sequence[Attachment], folder: Path) -> None:
+    folder.mkdir()
+    for each in attached:
+        (folder / each.name).write_bytes(each.data)
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -81,9 +95,23 @@ def _data(content: Document, strict: bool) -> dict[str, Any]:
     extra = {
         "date": [date.year, date.month, date.day, date.hour, date.minute, date.second],
         "ledger_short": content.ledger_head[:16],
+        "numbers": _numbers(content.sections),
         "glyph_note": wording.GLYPH_NOTE if _lacks_glyphs(content) or strict else "",
     }
     return {**plain, **extra}
+
+
+def _attachment(attachment: Attachment) -> dict[str, str]:
+    words = {field: getattr(attachment, field) for field in ("name", "mime_type", "relationship", "description")}
+    return {**words, "path": f"attachments/{attachment.name}"}
+
+
+def _numbers(sections: tuple[Section, ...]) -> dict[str, str]:
+    """Return the number of every section by its id, for references to it."""
+    found: dict[str, str] = {}
+    for section in sections:
+        found |= {section.id: section.number, **_numbers(section.children)}
+    return found
 
 
 def _plain(anything: Any, strict: bool) -> Any:
@@ -106,27 +134,38 @@ def _plain(anything: Any, strict: bool) -> Any:
 
 
 def _comparison(block: Comparison, strict: bool) -> dict[str, Any]:
-    """Give both pictures their sizes in one unit, the restored picture's pixel."""
+    """Give every picture its size as multiples of the width of its content, which all of them share."""
     figure = block.figure
+    result = _view(figure, block.restored_label, block.restored_caption, strict)
+    steps = [_view(step.figure, step.label, step.caption, strict) for step in block.steps]
+    pictures = (figure.original, *(step.figure.restored for step in block.steps), figure.restored)
     words = {
         "label": block.label,
         "caption": block.caption,
-        "original_label": wording.ORIGINAL,
-        "original_caption": block.original_caption,
-        "restored_label": block.restored_label,
-        "restored_caption": block.restored_caption,
         "warnings": block.warnings,
-        "alt": f"{figure.original.alt}; {figure.restored.alt}",
+        "alt": "; ".join(picture.alt for picture in pictures),
     }
+    original = {
+        "label": printable(wording.ORIGINAL, strict),
+        "caption": printable(block.original_caption, strict),
+        "picture": _plain(figure.original, strict),
+        "share": 1.0,
+        "height": figure.original.height_px / figure.original.width_px,
+        "original": True,
+    }
+    return {"kind": block.kind, **_plain(words, strict), "original": original, "steps": steps, "restored": result}
+
+
+def _view(figure: ComparisonFigure, label: str, caption: str, strict: bool) -> dict[str, Any]:
+    # The label strip may be wider than the content.
+    width = figure.content[0]
     return {
-        "kind": block.kind,
-        **_plain(words, strict),
-        "original": {"picture": _plain(figure.original, strict), "display": figure.content[0]},
-        "restored": {
-            "picture": _plain(figure.restored, strict),
-            "display": figure.restored.width_px,
-            "display_height": figure.restored.height_px,
-        },
+        "label": printable(label, strict),
+        "caption": printable(caption, strict),
+        "picture": _plain(figure.restored, strict),
+        "share": figure.restored.width_px / width,
+        "height": figure.restored.height_px / width,
+        "original": False,
     }
 
 

@@ -101,7 +101,7 @@ def _parameters(history: StageHistory) -> Iterator[Table]:
 
 
 def _steps(history: StageHistory, restored: tuple[RestoredRecord, ...]) -> Iterator[Table]:
-    steps = history.steps or tuple(_steps_of(restored))
+    steps = enhancement_steps(history, restored)
     if not steps:
         return
     columns = (
@@ -113,6 +113,11 @@ def _steps(history: StageHistory, restored: tuple[RestoredRecord, ...]) -> Itera
     )
     rows = tuple(_step_row(number, step) for number, step in enumerate(steps, start=1))
     yield Table("Processing steps in order, the same for every enhanced picture.", columns, rows)
+
+
+def enhancement_steps(history: StageHistory, restored: tuple[RestoredRecord, ...]) -> tuple[Mapping[str, Any], ...]:
+    """Return the steps of a stage, as its ledger lines list them, else as the pictures' records do."""
+    return history.steps or tuple(_steps_of(restored))
 
 
 def _steps_of(restored: tuple[RestoredRecord, ...]) -> Iterator[Mapping[str, Any]]:

@@ -8,8 +8,6 @@ from facerecon.report import wording
 from facerecon.report.blocks import (
     Block,
     Bullets,
-    Card,
-    Cards,
     Cell,
     Column,
     Document,
@@ -25,7 +23,6 @@ from facerecon.report.blocks import (
     pictures_of,
 )
 from facerecon.report.calibrations import Use, strength_section, uses
-from facerecon.report.candidates import similarity_lines
 from facerecon.report.content import CaseReport
 from facerecon.report.custody import (
     integrity_section,
@@ -37,10 +34,14 @@ from facerecon.report.custody import (
 )
 from facerecon.report.figures import Album
 from facerecon.report.history import STAGES, StageHistory, stage_history
-from facerecon.report.notation import DASH, duration, integer, plural, short, shown, similarity, size, threshold, utc
+from facerecon.report.method import method_section
+from facerecon.report.notation import DASH, duration, integer, plural, short, shown, size, utc
 from facerecon.report.omissions import omissions_section
+from facerecon.report.overview import overview
 from facerecon.report.processing import processing_section
+from facerecon.report.quality import limits_of
 from facerecon.report.rendered import rendered_section
+from facerecon.report.reviews import reviews_section
 from facerecon.report.strength import reason_words
 from facerecon.report.timeline import Clock, timelines
 from facerecon.report.tracks import TrackView, track_section, track_views
@@ -78,9 +79,11 @@ def document(report: CaseReport) -> Document:
         omissions_section(report, stages),
         *truth_section(report),
         *rendered_section(report),
+        method_section(report, stages),
         processing_section(report, stages),
         source_section(report),
         Section("limits", "Limits of this report", (Bullets(wording.LIMITS),)),
+        *reviews_section(report.reviews),
         integrity_section(report),
     )
     appendices = (profile_appendix(report), probe_appendix(report), *steps_appendix(report))
@@ -103,12 +106,13 @@ def _head(sources: _Sources) -> Head:
         Fact("Tool", f"facerecon {shown(info.tool_version)}"),
         Fact("Case made", utc(info.created_utc)),
         Fact("Report date", f"{utc(_date(sources.report))} (last ledger entry)"),
+        Fact("Ledger head", sources.report.ledger_head, mono=True),
     )
     return Head(
         wording.TITLE,
         shown(info.case_id),
-        wording.STATE,
-        wording.STATE_NOTE,
+        sources.report.review_state,
+        wording.STATE_NOTES[sources.report.review_state],
         facts,
         wording.REVIEWERS,
         wording.REVIEW_FIELDS,
@@ -133,7 +137,7 @@ def _given(text: str) -> str:
 def _summary(sources: _Sources) -> Section:
     blocks: list[Block] = [Text(_finding(sources), "result"), Stats(_stats(sources))]
     if sources.tracks:
-        blocks += [_contact_row(sources), Text(f"{wording.TRACK} {wording.HOW_TO_READ}")]
+        blocks += [overview(sources.tracks, sources.clock), Text(f"{wording.TRACK} {wording.HOW_TO_READ}")]
     blocks += _prepared(sources)
     blocks += _strength(sources)
     blocks.append(_stage_table(sources))
@@ -214,29 +218,6 @@ def _strength(sources: _Sources) -> list[Block]:
     return [Text(" ".join(words))]
 
 
-def _contact_row(sources: _Sources) -> Cards:
-    caption = "Best original picture of each track, with its time and the strongest candidate from original pixels."
-    return Cards(caption, tuple(_contact(sources, view) for view in sources.tracks))
-
-
-def _contact(sources: _Sources, view: TrackView) -> Card:
-    pictures = (view.shots[0].picture,) if view.shots else ()
-    when = sources.clock.text(view.shots[0].chip.timestamp) if view.shots else sources.clock.text(view.track.first)
-    best = view.strongest
-    lines = [when if pictures else f"{when}; no picture kept"]
-    if best is None:
-        return Card(shown(view.track.id), pictures, (*lines, "not compared"), target=view.section_id)
-    if not best.above_threshold:
-        lines += [
-            f"No candidate above the threshold {threshold(best.threshold)}",
-            f"strongest similarity {similarity(best.similarity)}",
-        ]
-        return Card(shown(view.track.id), pictures, tuple(lines), target=view.section_id)
-    lines += similarity_lines(best)
-    name = f"Candidate: {shown(best.identity)}"
-    return Card(shown(view.track.id), pictures, tuple(lines), strong=name, target=view.section_id)
-
-
 def _stage_table(sources: _Sources) -> Table:
     columns = (
         Column("Stage", weight=1.1),
@@ -313,5 +294,6 @@ def _tracks(sources: _Sources) -> tuple[Section, ...]:
         return ()
     enhanced = sources.stages["enhance"].ran or bool(sources.report.restored)
     compared = sources.stages["recognize"].ran or bool(sources.report.candidates)
-    children = tuple(track_section(view, sources.clock, enhanced, compared) for view in sources.tracks)
+    limits = limits_of(sources.stages)
+    children = tuple(track_section(view, sources.clock, enhanced, compared, limits) for view in sources.tracks)
     return (Section("tracks", "Tracks", (), children),)

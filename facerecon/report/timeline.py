@@ -47,7 +47,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class Row:
-    """One track: bar from `first` to `last`, `ticks` where it was detected, `shots` where its best shots are."""
+    """One track: bar from `first` to `last`, `ticks` where it was detected, `shots` where its best shots are.
+
+    `target` is the id of the track's section.
+    """
 
     track: str
     text: str
@@ -55,6 +58,7 @@ class Row:
     last: float
     ticks: tuple[float, ...]
     shots: tuple[float, ...]
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class Timeline:
     description: str
     axis: tuple[tuple[float, str], ...]
     rows: tuple[Row, ...]
+
+
+def section_id(track: str) -> str:
+    """Return the id of a track's section."""
+    return "track-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in track)
 
 
 def timelines(report: CaseReport, clock: Clock, rows_each: int) -> tuple[Timeline, ...]:
@@ -91,7 +100,7 @@ def _rows(report: CaseReport, clock: Clock, start: float, end: float) -> tuple[R
             {_percent(clock.position(chips[shot].timestamp), start, end) for shot in track.best if shot in chips}
         )
         text = f"{clock.text(track.first)} to {clock.text(track.last)}"
-        rows.append(Row(track.id, text, first, last, tuple(sorted(seen[track.id])), tuple(shots)))
+        rows.append(Row(track.id, text, first, last, tuple(sorted(seen[track.id])), tuple(shots), section_id(track.id)))
     return tuple(rows)
 
 

@@ -5,11 +5,25 @@ House rule (DESIGN 2.7): "candidate", "similarity", "support"; never a word that
 
 from __future__ import annotations
 
+from facerecon.review import ReviewState
+
 TITLE = "Face examination report"
-STATE = "UNREVIEWED"
-STATE_NOTE = (
-    "Made by a program and not yet examined by a person. It becomes a statement only when two examiners, "
-    "independently of each other, have reviewed and signed it."
+STATE_NOTES: dict[ReviewState, str] = {
+    "UNREVIEWED": (
+        "Made by a program and not yet examined by a person. It becomes a statement only when two examiners, "
+        "independently of each other, have reviewed and signed it."
+    ),
+    "ONE REVIEW": (
+        "One person has reviewed these findings. It becomes a statement only when two examiners, independently of each "
+        "other, have reviewed and signed it."
+    ),
+    "REVIEWED": "At least two persons have reviewed these findings, and all of them agree with the report.",
+    "DISAGREED": "Those who reviewed these findings do not all agree with them; their reasons are in this report.",
+}
+REVIEWS_CAPTION = (
+    "Reviews that were in the case when this report was made, oldest first. A review that is set back was about "
+    "findings that have changed since, and does not count. A name is what was typed; only a signature whose key was "
+    "checked by other means binds a review to a person."
 )
 REVIEWERS = ("First examiner", "Second examiner, independent")
 REVIEW_FIELDS = ("Name and function", "Finding", "Date and signature")
@@ -95,14 +109,18 @@ HOW_TO_READ = (
 )
 
 ORIGINAL = "ORIGINAL"
+GALLERY = "GALLERY"
+MAP = "MAP"
+STEP = "STEP {number}"
 RESTORED = "RESTORED"
 ENHANCED = "ENHANCED"
 FUSED = "FUSED"
 RESTORED_NOTE = "Investigative aid, not original. A learned model may invent detail."
 FUSED_NOTE = "Computed from several recorded frames, no learned model. Investigative aid, not one recorded picture."
 ENHANCED_NOTE = "Classical filters, no learned model. Investigative aid, not original."
+NOT_ENHANCED = "No picture of this track was enhanced; the reason is listed under what was not processed."
 COMPARISON_CAPTION = (
-    "Both pictures are drawn at the same size. The strip below the right picture is part of its file "
+    "All pictures of a figure are drawn at the same size. The strip below a computed picture is part of its file "
     "and says that it is not original."
 )
 MAPS_CAPTION = (
@@ -118,6 +136,11 @@ UNCERTAINTY_CAPTION = (
 QUALITY_CAPTION = (
     "Quality of the best shots, measured on original pixels. Bars: inter-eye distance to 40 px, "
     "sharpness to 0.30, fine detail to 0.10, brightness to 255, scores to 1."
+)
+QUALITY_LIMITS = "Upright marks on bars: the least that the profile asks for: {limits}."
+OVERVIEW_CAPTION = (
+    "Each track: its best original picture, its time and quality, and the strongest candidate from original pixels. "
+    "Computed pictures are aids and decide nothing."
 )
 
 VARIANT_TITLES = {

@@ -38,7 +38,7 @@ class Nearly(FakeRestorer):
 def use_fakes(patch: pytest.MonkeyPatch, runtime: Mapping[str, object] = RUNTIME, scale: int = 4) -> None:
     patch.setattr(workbench.Workbench, "detector", FakeDetector())
     patch.setattr(workbench.Workbench, "recognizer", FakeRecognizer())
-    patch.setattr(workbench.Workbench, "restorers", {"realesrgan-x4plus": FakeRestorer(scale=scale)})
+    patch.setattr(workbench.Workbench, "restorers", {"restorer-unet": FakeRestorer(scale=scale)})
     patch.setattr(workbench.Workbench, "_runtime", dict(runtime))
 
 
@@ -232,10 +232,10 @@ def test_replay_elsewhere_within_the_tolerance_is_a_result(
     use_fakes(monkeypatch, {**RUNTIME, "torch": "2.7"})
     restorer = Nearly()
     restorer.stamp = restorer.stamp.model_copy(update={"device": "cuda:0"})
-    monkeypatch.setattr(workbench.Workbench, "restorers", {"realesrgan-x4plus": restorer})
+    monkeypatch.setattr(workbench.Workbench, "restorers", {"restorer-unet": restorer})
     done = replayed(facerecon, made, "--output", tmp_path / "again")
     assert done.code == 0, done.err
-    assert done.document["elsewhere"] == ["torch", "super-resolution realesrgan-x4plus.device"]
+    assert done.document["elsewhere"] == ["torch", "super-resolution restorer-unet.device"]
     assert not done.document["bit_identical"]
     assert done.document["outside"] == []
     pictures = [each for each in done.document["differences"]["outputs"]["different"] if each["kind"] == "picture"]

@@ -49,9 +49,9 @@ def test_picture_without_a_face_was_refused(sample: Sample) -> None:
 def test_psnr_and_ssim_against_the_truth(sample: Sample) -> None:
     means = {(row["variant"], row["metric"]): row["mean"] for row in sample.document["measurements"]}
     assert 29.5 < means[("bicubic", "PSNR")] < 33.0  # dB (31.1)
-    assert means[("realesrgan-x4plus", "PSNR")] > means[("bicubic", "PSNR")] - 0.3  # dB (+0.28)
+    assert means[("restorer-unet", "PSNR")] > means[("bicubic", "PSNR")] - 0.3  # dB (+0.28)
     assert means[("bicubic", "SSIM")] > 0.82  # (0.856)
-    assert means[("realesrgan-x4plus", "SSIM")] > 0.83  # (0.860)
+    assert means[("restorer-unet", "SSIM")] > 0.83  # (0.860)
     assert means[("fused", "PSNR")] > 30.2  # dB (31.7)
     assert means[("fused", "SSIM")] > 0.84  # (0.862)
 
@@ -89,7 +89,7 @@ def test_every_picture_says_what_it_is(sample: Sample) -> None:
         assert "not original pixels" in restored.text["Title"]  # type: ignore[attr-defined]
         assert "ORIGINAL" in original.text["Title"]  # type: ignore[attr-defined]
         assert restored.width == 4 * original.width
-        assert ".restored-realesrgan-x4plus." in record["restored"]
+        assert ".restored-restorer-unet." in record["restored"]
 
 
 def test_processing_record_names_versions_weights_licences_and_references(sample: Sample) -> None:

@@ -133,5 +133,5 @@ def test_one_model_has_one_setting_in_a_profile() -> None:
 def test_models_are_those_of_the_stages_that_run() -> None:
     profile = load_profile("standard")
     assert profile.models(enhance=False, recognize=False) == ["retinaface-mobile0.25"]
-    assert profile.models(recognize=False) == ["retinaface-mobile0.25", "realesrgan-x4plus", "dlib-resnet"]
+    assert profile.models(recognize=False) == ["retinaface-mobile0.25", "restorer-unet", "dlib-resnet"]
     assert load_profile("evidential").models(recognize=False) == ["retinaface-mobile0.25"]

@@ -65,7 +65,7 @@ def save(path: Path, pixels: RGB) -> Path:
 def compared(tmp_path: Path, *overrides: str, calibrations: Sequence[Calibration] = (), explain: bool = False) -> Case:
     case = extracted(tmp_path / "c", walk())
     settings = profile(*overrides)
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(settings, Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(settings, Silent()))
     compare_again(case, tmp_path / "gallery", settings, calibrations, explain=explain)
     return case
 

@@ -29,14 +29,14 @@ from tests.unit.pipeline.stage_cases import extracted, profile, walk
 
 def test_restored_pictures_stand_beside_labelled(tmp_path: Path) -> None:
     case = extracted(tmp_path / "c", walk())
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(), Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(profile(), Silent()))
     records = case.read(RestoredRecord, "restored")
     assert len(records) == 2
     for record in records:
         original = decode_picture(case.bytes_of(record.original), "o")
         whole = decode_picture(case.bytes_of(record.path), "r")
         width, height = record.content
-        assert record.path == record.original.replace("original", "restored-realesrgan-x4plus")
+        assert record.path == record.original.replace("original", "restored-restorer-unet")
         assert np.array_equal(whole[:height, :width], original.repeat(4, 0).repeat(4, 1))
         assert whole.shape[0] > height
         assert b"not original pixels" in case.bytes_of(record.path)
@@ -47,7 +47,7 @@ def test_restored_pictures_stand_beside_labelled(tmp_path: Path) -> None:
 
 def test_failed_restoration_is_an_error_entry_never_a_picture(tmp_path: Path) -> None:
     case = extracted(tmp_path / "c", walk())
-    enhance(case, {"realesrgan-x4plus": FakeRestorer(fail=True)}, None, Context(profile(), Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer(fail=True)}, None, Context(profile(), Silent()))
     assert case.read(RestoredRecord, "restored") == []
     assert case.runs("enhance")[0].details["counts"]["faces"]["failed"] == 2
     failed = [s for s in case.read(Skipped, "enhance-skipped") if s.outcome == "failed"]
@@ -61,7 +61,7 @@ def test_failed_restoration_is_an_error_entry_never_a_picture(tmp_path: Path) ->
 )
 def test_refused_faces_have_a_reason(override: str, reason: str, tmp_path: Path) -> None:
     case = extracted(tmp_path / "c", walk())
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(override), Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(profile(override), Silent()))
     assert case.runs("enhance")[0].details["skipped"][f"face: {reason}"] == 2
 
 
@@ -80,7 +80,7 @@ def test_classical_steps_are_recorded_and_named_enhanced(tmp_path: Path) -> None
 def test_second_enhancement_keeps_the_first(tmp_path: Path) -> None:
     case = extracted(tmp_path / "c", walk())
     for settings in (profile(), profile("enhance.shots=1")):
-        enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(settings, Silent()))
+        enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(settings, Silent()))
     assert len(case.read(RestoredRecord, "restored", 1)) == 2
     assert case.read(RestoredRecord, "restored", 2)[0].path.endswith("-2.png")
     verify(case.root)
@@ -91,7 +91,7 @@ def test_changed_chip_is_noticed_before_it_is_used(tmp_path: Path) -> None:
     path = case.root / case.read(ChipRecord, "chips")[0].path
     path.write_bytes(path.read_bytes()[:-9] + b"x" + path.read_bytes()[-8:])
     with pytest.raises(IntegrityError, match="was changed"):
-        enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(), Silent()))
+        enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(profile(), Silent()))
 
 
 def test_frames_round_the_best_shot_are_kept_for_fusion(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_frames_round_the_best_shot_are_kept_for_fusion(tmp_path: Path) -> None:
 
 def test_track_is_fused_from_its_shots_with_weights_and_map(tmp_path: Path) -> None:
     case = extracted(tmp_path / "c", walk())
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(), Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(profile(), Silent()))
     (track,) = case.read(TrackRecord, "tracks")
     (fused,) = case.read(FusedRecord, "fused")
     assert fused.reference == track.best[0]
@@ -135,15 +135,15 @@ def test_track_is_fused_from_its_shots_with_weights_and_map(tmp_path: Path) -> N
 )
 def test_track_that_is_not_fused_has_a_reason(override: str, reason: str, tmp_path: Path) -> None:
     case = extracted(tmp_path / "c", walk())
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(override), Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(profile(override), Silent()))
     assert case.runs("enhance")[0].details["skipped"][f"track: {reason}"] == 1
     assert case.read(FusedRecord, "fused") == []
 
 
 def test_each_step_is_kept_as_a_labelled_picture(tmp_path: Path) -> None:
-    settings = profile("enhance.steps=[{kind: nlmeans}, {kind: gamma, gamma: 2}, {kind: restore}]", "enhance.shots=1")
+    settings = profile("enhance.steps=[{kind: nlmeans}, {kind: gamma, gamma: 2}, {kind: restore, model: restorer-unet}]", "enhance.shots=1")
     case = extracted(tmp_path / "c", walk())
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(settings, Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(settings, Silent()))
     (record,) = case.read(RestoredRecord, "restored")
     paths = [step.path for step in record.steps]
     assert paths[-1] is None
@@ -195,7 +195,7 @@ def test_invented_detail_is_measured_and_a_changed_face_is_warned_of(tmp_path: P
     case = extracted(tmp_path / "c", walk())
     settings = profile("enhance.shots=1", "enhance.max_identity_drift=0.2")
     for run, shift in enumerate((0, 60), start=1):
-        enhance(case, {"realesrgan-x4plus": Inventor(shift)}, FakeRecognizer(), Context(settings, Silent()))
+        enhance(case, {"restorer-unet": Inventor(shift)}, FakeRecognizer(), Context(settings, Silent()))
         (record,) = case.read(RestoredRecord, "restored", run)
         assert record.beyond_rms_levels == pytest.approx(20, abs=3)
         assert record.identity_drift is not None

@@ -137,7 +137,7 @@ def test_what_is_no_record_is_refused(content: bytes) -> None:
 def enhanced(root: Path, *overrides: str, restorer: FakeRestorer | None = None, **source: object) -> Case:
     case = extracted(root, walk(8, **source), *overrides)  # type: ignore[arg-type]
     model = restorer or FakeRestorer()
-    enhance(case, {"realesrgan-x4plus": model}, None, Context(profile(*overrides), Silent(), {"torch": "2"}))
+    enhance(case, {"restorer-unet": model}, None, Context(profile(*overrides), Silent(), {"torch": "2"}))
     return case
 
 
@@ -164,7 +164,7 @@ def test_a_setting_shows_once_as_the_profiles_and_in_what_it_changed(tmp_path: P
 def test_a_run_with_other_settings_than_the_cases_profile_is_told(tmp_path: Path) -> None:
     a, b = enhanced(tmp_path / "a"), extracted(tmp_path / "b", walk(8))
     enhance(
-        b, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile("enhance.shots=1"), Silent(), {"torch": "2"})
+        b, {"restorer-unet": FakeRestorer()}, None, Context(profile("enhance.shots=1"), Silent(), {"torch": "2"})
     )
     found = differences(a, b)
     assert {each.subject for each in found.settings} == {"enhance.shots", "profile_sha256"}
@@ -189,7 +189,7 @@ def test_another_model_and_other_software_are_told(tmp_path: Path) -> None:
     a, b = enhanced(tmp_path / "a"), extracted(tmp_path / "b", walk(8))
     model = FakeRestorer()
     model.stamp = model.stamp.model_copy(update={"weights_sha256": "9" * 64, "device": "cuda:0"})
-    enhance(b, {"realesrgan-x4plus": model}, None, Context(profile(), Silent(), {"torch": "3"}))
+    enhance(b, {"restorer-unet": model}, None, Context(profile(), Silent(), {"torch": "3"}))
     found = differences(a, b)
     assert [(each.subject, each.a, each.b) for each in found.versions] == [("torch", "2", "3")]
     assert {each.subject.rpartition(".")[2] for each in found.models} == {"weights_sha256", "device"}

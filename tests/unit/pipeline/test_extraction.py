@@ -104,9 +104,9 @@ def test_face_whose_landmarks_coincide_is_a_failure_entry(tmp_path: Path) -> Non
 
 
 def test_large_crops_keep_their_classical_steps_but_are_not_enlarged(tmp_path: Path) -> None:
-    settings = profile("enhance.max_crop_px=40", "enhance.steps=[{kind: gamma, gamma: 2}, {kind: restore}]")
+    settings = profile("enhance.max_crop_px=40", "enhance.steps=[{kind: gamma, gamma: 2}, {kind: restore, model: restorer-unet}]")
     case = extracted(tmp_path / "c", walk())
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(settings, Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(settings, Silent()))
     record = case.read(RestoredRecord, "restored")[0]
     assert ([step.name for step in record.steps], record.scale, record.learned) == (["gamma"], 1, False)
 
@@ -114,7 +114,7 @@ def test_large_crops_keep_their_classical_steps_but_are_not_enlarged(tmp_path: P
 def test_two_runs_give_identical_records_and_pictures(tmp_path: Path) -> None:
     def digests(root: Path) -> dict[str, str]:
         case = extracted(root, walk())
-        enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(), Silent()))
+        enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(profile(), Silent()))
         return {k: v for k, v in case.digests().items() if k != "case.json"}
 
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
@@ -148,7 +148,7 @@ def test_no_decodable_frame_is_an_evidence_error(tmp_path: Path) -> None:
 
 def test_no_face_is_a_result(tmp_path: Path) -> None:
     case = extracted(tmp_path / "c", [picture()] * 5)
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(), Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(profile(), Silent()))
     assert extract_summary(case)["tracks"] == []
     assert enhance_summary(case)["restored"] == []
 

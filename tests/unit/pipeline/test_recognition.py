@@ -172,7 +172,7 @@ def test_original_and_restored_together_count_only_for_pictures_restored_in_the_
     vectors = {each.subject: each for each in compared(tmp_path / "a").read(EmbeddingRecord, "embeddings")}
     both, original, restored = (vectors[f"t0001/{name}"] for name in ("original+restored", "original", "restored"))
     assert both.vector == pytest.approx((np.array(original.vector) + np.array(restored.vector)) / 2)
-    assert both.treatment.startswith(f"{original.treatment}; restored by restore (realesrgan-x4plus")
+    assert both.treatment.startswith(f"{original.treatment}; restored by restore (restorer-unet")
     right, other = (
         calibration("original+restored", treatment=made) for made in (both.treatment, "fake; restored by x")
     )

@@ -211,7 +211,7 @@ def test_detector_is_named_only_where_it_looked(tmp_path: Path) -> None:
     for tools in (INTERPOLATED, LEARNED):
         rendered(case, source, "video", tools, limit=1)
     named = [[model["id"] for model in entry.details["models"]] for entry in case.runs("render")]
-    assert named == [[], ["fake-detector", "realesrgan-x4plus", "fake-faces"]]
+    assert named == [[], ["fake-detector", "restorer-unet", "fake-faces"]]
 
 
 # --- report -----------------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_report_says_what_rendered_and_what_is_missing(tmp_path: Path) -> None:
     page = words_of(case)
     assert "12 = 11 written + 1 failed + 0 skipped" in page
     assert "frame: undecodable" in page
-    assert all(model in page for model in ("fake-detector", "realesrgan-x4plus", "fake-faces"))
+    assert all(model in page for model in ("fake-detector", "restorer-unet", "fake-faces"))
     assert "gamma 1.75" in page
     assert "1" * 64 in page
 

@@ -24,7 +24,7 @@ from tests.unit.pipeline.stage_cases import compare_again, compared, extracted, 
 
 
 def enhance_with(case: Case, settings: Profile) -> None:
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(settings, Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(settings, Silent()))
 
 
 def test_every_run_is_planned_in_order_with_its_own_profile(tmp_path: Path) -> None:

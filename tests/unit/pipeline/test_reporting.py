@@ -33,11 +33,11 @@ def test_report_is_rendered_from_verified_records_and_kept(tmp_path: Path) -> No
 def test_measurement_against_truth(tmp_path: Path) -> None:
     frames = walk()
     case = extracted(tmp_path / "c", frames)
-    enhance(case, {"realesrgan-x4plus": FakeRestorer()}, None, Context(profile(), Silent()))
+    enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(profile(), Silent()))
     figures = measure(case, lambda index, scale: frames[index].repeat(scale, 0).repeat(scale, 1), "the drawing")
     best = {(f.variant, f.metric): f.value for f in figures}
-    assert best[("realesrgan-x4plus", "PSNR")] > best[("bicubic", "PSNR")] > 20
-    assert best[("realesrgan-x4plus", "SSIM")] == pytest.approx(1)
+    assert best[("restorer-unet", "PSNR")] > best[("bicubic", "PSNR")] > 20
+    assert best[("restorer-unet", "SSIM")] == pytest.approx(1)
     assert collect(case).measurements == tuple(figures)
 
 

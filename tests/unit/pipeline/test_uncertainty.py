@@ -27,7 +27,7 @@ from tests.fakes import FakeRestorer
 from tests.unit.pipeline.stage_cases import extracted, profile, walk
 from tests.unit.report.report_reading import strings
 
-MODEL = "realesrgan-x4plus"
+MODEL = "restorer-unet"
 
 
 class Doubter(FakeRestorer):
@@ -128,7 +128,7 @@ def test_records_of_earlier_versions_are_still_read(tmp_path: Path) -> None:
     case.close()
 
 
-@pytest.mark.parametrize("override", ["enhance.steps=[{kind: restore, model: realesrgan-x4plus}, {kind: clahe}]"])
+@pytest.mark.parametrize("override", ["enhance.steps=[{kind: restore, model: restorer-unet}, {kind: clahe}]"])
 def test_a_filter_after_the_model_leaves_its_map_as_it_is(tmp_path: Path, override: str) -> None:
     case, record = enhanced(tmp_path / "c", Doubter(), override)
     assert [step.learned for step in record.steps] == [True, False]

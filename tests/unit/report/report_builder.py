@@ -41,6 +41,7 @@ from facerecon.records import (
     FusedRecord,
     GalleryRecord,
     RestoredRecord,
+    StepRecord,
     TrackRecord,
     Variant,
 )
@@ -145,7 +146,7 @@ class Builder:
                 file_sha256=sha256_bytes(self.files[path]),
                 content=(large.shape[1], large.shape[0]),
                 scale=scale,
-                steps=tuple(steps(learned)),
+                steps=self._kept_steps(chip, learned),
                 model=model,
                 precision="fp32" if learned else None,
                 learned=learned,
@@ -159,6 +160,18 @@ class Builder:
                 else (),
             )
         )
+
+    def _kept_steps(self, chip: ChipRecord, learned: bool) -> tuple[StepRecord, ...]:
+        """The steps, of which all but the last are kept as pictures of the original's size."""
+        *before, last = steps(learned)
+        kept = []
+        for number, step in enumerate(before, start=1):
+            path = chip.path.replace("original", f"step{number}-{step.name}")
+            small = np.asarray(Image.open(io.BytesIO(self.files[chip.path])))
+            pixels = (255 * (small / 255) ** (1 / 1.6)).astype(np.uint8)
+            self.files[path] = encode_png(with_label(pixels, f"STEP {number}, {step.name}"), {"Title": "STEP"})
+            kept.append(step.model_copy(update={"path": path}))
+        return (*kept, last)
 
     def _map(self, path: str, like: RGB) -> str:
         ramp = np.broadcast_to(np.linspace(0, 255, like.shape[1], dtype=np.uint8)[None, :, None], like.shape)

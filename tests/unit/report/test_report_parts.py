@@ -15,7 +15,7 @@ from report_reading import strings
 
 from facerecon.errors import IntegrityError
 from facerecon.records import Timestamp
-from facerecon.report.blocks import Cell, Column, Table
+from facerecon.report.blocks import Beside, Cell, Column, Table
 from facerecon.report.candidates import ONE_COMPARISON
 from facerecon.report.content import CaseReport
 from facerecon.report.figures import Album, ComparisonFigure, Picture, png_size
@@ -277,3 +277,37 @@ def test_two_ratios_of_one_person_are_called_one_comparison() -> None:
         for line in full.candidates
     ]
     assert told(replace(full, candidates=tuple(lines), calibrations=(*full.calibrations, other)))
+
+
+# --- overview and steps -----------------------------------------------------------------------------------------------
+
+
+def test_a_computed_picture_stands_beside_another_only_with_its_originals_size() -> None:
+    restored = replace(picture(164, 220), kind="restored")
+    figure = ComparisonFigure(picture(41, 47), restored, 4, (164, 188))
+    assert Beside("RESTORED", restored, figure).picture is restored
+    with pytest.raises(ValueError, match="without the size of its original"):
+        Beside("RESTORED", restored)
+    with pytest.raises(ValueError, match="without the size of its original"):
+        Beside("RESTORED", replace(restored, path="other.png"), figure)
+
+
+def test_a_step_that_does_not_fit_its_original_cannot_be_shown() -> None:
+    report = example.full_case()
+    chip, step = report.chips[0], report.restored[0].steps[0]
+    album = Album(report.picture)
+    assert album.step(chip, step.path, ("a", "b")).content == chip.size
+    with pytest.raises(IntegrityError, match="same size"):
+        album.step(chip, report.chips[1].path, ("a", "b"))
+
+
+def test_the_overview_holds_what_tracks_are_filtered_and_sorted_by() -> None:
+    report = example.full_case()
+    cards = document(report).sections[0].blocks[2].cards
+    assert [card.keys.above_threshold for card in cards] == [True, False]
+    assert [card.keys.similarity for card in cards] == [0.5634, 0.3121]
+    assert [card.keys.log10_lr is None for card in cards] == [False, True]
+    assert [[beside.label for beside in card.beside] for card in cards] == [["FUSED", "GALLERY"], ["ENHANCED"]]
+    for card in cards:
+        assert card.pictures[0].kind == "original"
+        assert all(beside.figure.original.sha256 == card.pictures[0].sha256 for beside in card.beside if beside.figure)

@@ -49,12 +49,12 @@ def leaves(anything: Any) -> Iterator[str]:
         yield from leaves(item)
 
 
-def test_it_is_pdf_a_2a_and_pdf_ua(opened: pikepdf.Pdf) -> None:
+def test_it_is_pdf_a_3a_and_pdf_ua(opened: pikepdf.Pdf) -> None:
     intents = opened.Root.OutputIntents
     assert [str(intent.S) for intent in intents] == ["/GTS_PDFA1"]
     assert "/DestOutputProfile" in intents[0]
     with opened.open_metadata() as metadata:
-        assert (metadata["pdfaid:part"], metadata["pdfaid:conformance"]) == ("2", "A")
+        assert (metadata["pdfaid:part"], metadata["pdfaid:conformance"]) == ("3", "A")
         assert metadata["pdfuaid:part"] == "1"
         assert opened.Root.Lang == "en"
         assert metadata["dc:title"] == "Face examination report: 2024-0417-B"
@@ -78,7 +78,7 @@ def test_it_is_tagged_and_all_its_fonts_are_embedded(opened: pikepdf.Pdf) -> Non
         assert re.search("Libertinus|DejaVu", str(descriptor.FontName))
 
 
-def test_it_holds_no_action_script_or_attachment(opened: pikepdf.Pdf) -> None:
+def test_it_holds_no_action_no_script_and_only_the_attachments_it_was_given(opened: pikepdf.Pdf) -> None:
     assert "/OpenAction" not in opened.Root
     assert "/Names" not in opened.Root or not {"/JavaScript", "/EmbeddedFiles"} & set(opened.Root.Names.keys())
     actions = [item.get("/S") for item in opened.objects if isinstance(item, pikepdf.Dictionary) and "/S" in item]
@@ -120,7 +120,7 @@ def test_hostile_names_reach_typst_as_data_only(monkeypatch: pytest.MonkeyPatch)
 
 def test_hostile_names_render_to_an_archival_file() -> None:
     with pikepdf.open(io.BytesIO(render_pdf(example.hostile_case()))) as opened, opened.open_metadata() as metadata:
-        assert metadata["pdfaid:part"] == "2"
+        assert metadata["pdfaid:part"] == "3"
         assert metadata["dc:title"].endswith(f"{report_facts.TYPST} {printable(report_facts.SCRIPT)}")
 
 
@@ -133,11 +133,11 @@ def test_marks_that_no_font_can_set_do_not_stop_the_report() -> None:
 def test_a_combination_without_a_glyph_is_set_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     made, tries = pdf._compile, []
 
-    def first_try_fails(content: Any, strict: bool) -> bytes:
+    def first_try_fails(content: Any, attached: Any, strict: bool) -> bytes:
         tries.append(strict)
         if not strict:
             raise typst.TypstError("the text could not be displayed with font", "")
-        return made(content, strict)
+        return made(content, attached, strict)
 
     monkeypatch.setattr(pdf, "_compile", first_try_fails)
     assert render_pdf(example.no_face_case()).startswith(b"%PDF-")

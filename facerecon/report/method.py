@@ -1,0 +1,273 @@
+"""The Method section: what was done, in plain words, from what the ledger says ran. Owns these words and their limits.
+
+It says nothing of a stage that has not run, and nothing that the ledger and the records do not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from facerecon.report.blocks import Block, Fact, Facts, Section, Text
+from facerecon.report.content import CaseReport
+from facerecon.report.history import StageHistory, mapping
+from facerecon.report.measured import fusion_blocks, profile_blocks, recognizer_blocks
+from facerecon.report.notation import flat, shown, value
+from facerecon.report.processing import enhancement_steps
+
+_INTRO = (
+    "This section is generated from what ran. For each step it says what the step does, with which parameters, after "
+    "which publication, with which trained weights, and where it is known to fail; at its end stands how well the "
+    "profile and the comparison model did on pictures whose truth is known. Versions of all software stand in the "
+    "processing record."
+)
+_FIGURES = (
+    "These figures were measured on public data sets, not on the footage of this case. They are error rates of the "
+    "method under the named conditions; they do not say how probable an error in this case is."
+)
+_LIMITS: Mapping[str, str] = {
+    "gamma": "Noise in dark parts becomes more visible. On pictures that are not dark it changes brightness that was "
+    "right.",
+    "lime": "Noise in dark places becomes more visible, and brightness is no longer comparable between places.",
+    "clahe": "Brightness is no longer comparable between places; noise and seams of compression become more visible.",
+    "exposure": "What was recorded as pure black or white stays without detail.",
+    "white-balance": "The colour of the light is estimated: colours of skin, hair and clothes remain uncertain.",
+    "nlmeans": "Can smooth away fine real detail, such as wrinkles and small marks.",
+    "nlmeans-multi": "Can smooth away fine real detail, and can mix frames between which the face has changed.",
+    "wavelet": "Can smooth away fine real detail.",
+    "deblock": "Can soften faint real edges that lie on the seams.",
+    "deblur-motion": "Holds for straight, even movement; a wrong estimate leaves echoes beside edges.",
+    "deblur-defocus": "Holds for even defocus; a wrong estimate leaves echoes beside edges.",
+    "undistort": "Rests on stated lens parameters that were not checked against the camera.",
+    "stretch": "Rests on a stated factor that was not checked against the camera.",
+    "resize": "Adds no detail; a larger picture does not hold more.",
+    "fusion": "Assumes that the face keeps its pose and expression from frame to frame; where it does not, detail is "
+    "averaged away. It is not one recorded picture.",
+    "restore": "A trained model fills in what faces usually look like: marks, glasses, hair, teeth and wrinkles may be "
+    "invented or lost, and the face can move towards or away from any person. Never used for a score that decides.",
+}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One step of the method; `model` is the stamp of the trained weights that it used."""
+
+    name: str
+    words: str
+    limits: str
+    reference: str = ""
+    parameters: Mapping[str, Any] | None = None
+    model: Mapping[str, Any] | None = None
+
+
+def method_section(report: CaseReport, stages: Mapping[str, StageHistory]) -> Section:
+    """Return the section that says how the results came about, and how well that was measured to work (R09, R10)."""
+    stories = (
+        ("extract", "Finding faces", _extract),
+        ("enhance", "Enhancing pictures", _enhance),
+        ("recognize", "Comparing faces", _recognize),
+    )
+    children = [
+        Section(f"method-{name}", title, tuple(_drawn(story(stages[name], report))))
+        for name, title, story in stories
+        if stages[name].ran
+    ]
+    figures = tuple(_figures(report, stages))
+    if figures:
+        children.append(Section("method-figures", "Measured error rates", (Text(_FIGURES), *figures)))
+    intro = _INTRO if children else "No stage has finished, so there is no method to describe."
+    return Section("method", "Method", (Text(intro),), tuple(children))
+
+
+# --- finding faces ----------------------------------------------------------------------------------------------------
+
+
+def _extract(history: StageHistory, _: CaseReport) -> Iterator[_Step]:
+    given = mapping(history.details.get("parameters"))
+    extract, detect = mapping(given.get("extract")), mapping(given.get("detect"))
+    yield _decoding(extract, history)
+    if mapping(extract.get("motion")).get("enabled"):
+        yield _Step(
+            "Leaving out still frames",
+            "Each frame is compared with the last one that was looked at, in small squares; where nothing changed by "
+            "more than a few grey levels, it is skipped and counted. After a set time a frame is looked at all the "
+            "same.",
+            "A movement fainter or smaller than these bounds is not seen; made for cameras that do not move.",
+            parameters=mapping(extract.get("motion")),
+        )
+    yield _Step(
+        "Detection",
+        "A trained neural network marks faces with a box, five landmarks (eyes, nose, corners of the mouth) and a "
+        "score; weak scores start no track.",
+        "Misses small, dark, blurred, covered or turned faces, and can take other things for faces.",
+        model=_model(history, "detection"),
+        parameters=detect,
+    )
+    yield _Step(
+        "Tracking",
+        "Detections in successive frames are joined to a track by where each face is expected next; a weaker "
+        "detection may go on with a track but not start one.",
+        "A track ends when the face is lost; where persons cross, one track can hold more than one person.",
+        "Bewley et al., SORT, ICIP 2016; Zhang et al., ByteTrack, ECCV 2022",
+        mapping(given.get("track")),
+    )
+    yield _Step(
+        "Best shots",
+        "The best faces of each track are kept as cut from the frame, by a quality of size, sharpness, pose, exposure "
+        "and detector score; their pixels are not changed.",
+        "Quality says how much a picture can show, not whom.",
+        "components after ISO/IEC 29794-5",
+        mapping(given.get("shots")),
+    )
+
+
+def _decoding(extract: Mapping[str, Any], history: StageHistory) -> _Step:
+    sample = mapping(extract.get("sample"))
+    chosen = {
+        "all": "All frames were decoded, in order of presentation.",
+        "keyframes": "Only key frames were decoded.",
+        "every": f"Every frame whose number is a multiple of {value(sample.get('value'))} was looked at.",
+        "fps": f"{value(sample.get('value'))} frames per second of presentation time were looked at.",
+    }.get(str(sample.get("mode")), "Frames were decoded in order of presentation.")
+    made = history.details.get("preparation")
+    prepared = "; ".join(shown(each) for each in made) if isinstance(made, (list, tuple)) else ""
+    words = f"{chosen} Times are the container's own time stamps."
+    return _Step(
+        "Decoding",
+        f"{words} Every frame was prepared: {prepared}." if prepared else words,
+        "Frames that were left out or could not be decoded were not searched; times are as right as the file's.",
+        parameters={key: part for key, part in extract.items() if key != "motion"},
+    )
+
+
+# --- enhancing --------------------------------------------------------------------------------------------------------
+
+
+def _enhance(history: StageHistory, report: CaseReport) -> Iterator[_Step]:
+    fused = next((step for record in report.fused for step in record.steps if step.name == "fusion"), None)
+    if fused is not None:
+        yield _Step("Fusion", fused.description, _LIMITS["fusion"], fused.reference, fused.parameters)
+    for step in enhancement_steps(history, report.restored):
+        name, learned = shown(step.get("name", "step")), bool(step.get("learned"))
+        yield _Step(
+            name,
+            shown(step.get("description", "")),
+            _LIMITS.get("restore" if learned else name.partition(" ")[0], "Not described."),
+            shown(step.get("reference", "")),
+            mapping(step.get("parameters")),
+            _stamp_of(history, step) if learned else None,
+        )
+    if any(record.learned for record in report.restored):
+        yield _Step(
+            "Judging learned pictures",
+            "Each picture is reduced to its input's size and compared with it (PSNR), and the distance by which its "
+            "face vector moved is measured; beyond the limits the report shows a warning.",
+            "A picture within the limits can still hold invented detail, finer than the input.",
+            parameters=_part(history, "enhance", ("min_downscale_psnr_db", "max_identity_drift")),
+        )
+
+
+def _stamp_of(history: StageHistory, step: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the stamp of a learned step's model, whose id the step's name holds in brackets."""
+    name = str(step.get("name", ""))
+    return next((model for model in history.models if f"({model.get('id')}" in name), None)
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def _recognize(history: StageHistory, report: CaseReport) -> Iterator[_Step]:
+    yield _Step(
+        "Reading the gallery",
+        "In each gallery picture one face is looked for; pictures with none, several, too small or too poor ones are "
+        "refused and listed.",
+        "The gallery's names are its owner's; whether a picture shows that person is not checked.",
+        parameters=_part(
+            history, "recognize", ("gallery_min_inter_eye_px", "gallery_min_quality", "gallery_min_score")
+        ),
+    )
+    treatment = (
+        f" Treatment of the face: {shown(history.details['treatment'])}." if "treatment" in history.details else ""
+    )
+    yield _Step(
+        "Face vectors",
+        "A trained neural network turns an aligned face into a list of numbers that is similar for pictures of one "
+        f"person; the vectors of a track's frames are averaged.{treatment}",
+        "Makes more errors on small, blurred and turned faces, and for some groups of people; trained on public "
+        "photographs, not on CCTV.",
+        model=_model(history, "recognition"),
+        parameters=_part(
+            history, "recognize", ("model", "flip", "jitter", "upscale", "min_inter_eye_px", "min_quality")
+        ),
+    )
+    yield _Step(
+        "Ranking",
+        "The similarity of two vectors is computed for every gallery picture, the persons are ranked by their most "
+        "similar picture, and those above the threshold are named candidates.",
+        "The best of many is always similar: the larger the gallery, the more similar is the best of the wrong "
+        "persons. Restored and fused pictures are listed apart and do not decide.",
+        parameters=_part(history, "recognize", ("threshold", "top", "compare_restored")),
+    )
+    if any(line.strength is not None for line in report.candidates):
+        yield _Step(
+            "Likelihood ratio",
+            "From pairs with known answer, in bins of size and fine detail, a logistic model tells how many times more "
+            "probable such a similarity is if both sides show one person; the ratio is bounded by the bin's data.",
+            "Holds for the named calibration only, and weighs the pictures, not the other circumstances; where a "
+            "person's group is rare in the calibration's data, it overstates the support.",
+            "ENFSI Guideline for Evaluative Reporting in Forensic Science, 2015 (words of the scale)",
+        )
+    if report.explanations:
+        yield _Step(
+            "Maps of the similarity",
+            "Parts of both faces are covered in turn, and the fall of the similarity is drawn.",
+            "Shows what the model reacts to, not which features two persons have in common.",
+            shown(report.explanations[0].reference),
+        )
+
+
+# --- drawing ----------------------------------------------------------------------------------------------------------
+
+
+def _figures(report: CaseReport, stages: Mapping[str, StageHistory]) -> Iterator[Block]:
+    if stages["enhance"].ran:
+        yield from profile_blocks(report.info)
+        yield from fusion_blocks() if report.fused else ()
+    model = _model(stages["recognize"], "recognition") if stages["recognize"].ran else None
+    if model is not None:
+        yield from recognizer_blocks(str(model.get("id", "without a name")))
+
+
+def _drawn(steps: Iterator[_Step]) -> Iterator[Block]:
+    return chain.from_iterable(
+        (Text(f"{number}. {step.name}", "lead"), Facts(tuple(_facts(step))))
+        for number, step in enumerate(steps, start=1)
+    )
+
+
+def _facts(step: _Step) -> Iterator[Fact]:
+    yield Fact("What it does", step.words)
+    if parameters := "; ".join(f"{key} {text}" for key, text in flat(step.parameters or {})):
+        yield Fact("Parameters", parameters)
+    if reference := step.reference or value(mapping(step.model).get("reference", "")):
+        yield Fact("Reference", reference)
+    if step.model is not None:
+        yield from _weights(step.model)
+    yield Fact("Known limits", step.limits)
+
+
+def _weights(model: Mapping[str, Any]) -> Iterator[Fact]:
+    yield Fact("Model", f"{value(model.get('id', 'without a name'))}, from {value(model.get('source', 'not stated'))}")
+    if model.get("weights_sha256"):
+        yield Fact("Weights SHA-256", value(model["weights_sha256"]), mono=True)
+
+
+def _model(history: StageHistory, role: str) -> Mapping[str, Any] | None:
+    return next((model for model in history.models if model.get("role") == role), None)
+
+
+def _part(history: StageHistory, stage: str, keys: tuple[str, ...]) -> Mapping[str, Any]:
+    given = mapping(mapping(history.details.get("parameters")).get(stage))
+    return {key: given[key] for key in keys if key in given}

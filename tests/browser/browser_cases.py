@@ -1,0 +1,49 @@
+"""Cases whose reports are tried in a browser."""
+
+from __future__ import annotations
+
+from report_builder import Builder
+from report_calibrations import calibration
+from report_example import extract_only_case, full_case, hostile_case
+
+from facerecon.report.content import CaseReport
+
+INJECTED = '<img src="https://example.org/x.png" onerror="alert(1)"><script>alert(2)</script>'
+QUALITIES = {"t0001": 0.55, "t0002": 0.91, "t0003": 0.42, "t0004": 0.73}
+
+
+def varied_case() -> CaseReport:
+    """Four tracks: two with a candidate above the threshold, one below it, one that was not compared."""
+    build = Builder()
+    names = [
+        build.add_track(number, 20 * number, 20 * number + 10 * number, [(41, 47), (36, 44)], mirrored=number % 2 == 0)
+        for number in range(1, 5)
+    ]
+    build.chips = [
+        chip.model_copy(update={"quality": chip.quality.model_copy(update={"score": QUALITIES[chip.track]})})
+        for chip in build.chips
+    ]
+    build.add_gallery("Eileen Collins", "collins/portrait.jpg")
+    build.add_gallery("Mirror Person", "mirror.jpg", mirrored=True)
+    build.compare(names[0], "fused", [0.45, 0.2], by=calibration())
+    build.compare(names[1], "fused", [0.31, 0.2])
+    build.compare(names[3], "fused", [0.58, 0.41], by=calibration())
+    return build.report()
+
+
+def injected_case() -> CaseReport:
+    """A gallery, as from a suspects.json, whose names are markup; two tracks, so that they are filtered by them."""
+    build = Builder()
+    build.add_gallery(INJECTED, f"{INJECTED}/a.jpg")
+    for number in (1, 2):
+        build.compare(build.add_track(number, 45, 119, [(41, 47)]), "fused", [0.61])
+    return build.report()
+
+
+CASES = {
+    "full": full_case,
+    "hostile": hostile_case,
+    "extract-only": extract_only_case,
+    "varied": varied_case,
+    "injected": injected_case,
+}
