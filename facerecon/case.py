@@ -21,17 +21,24 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from facerecon import __version__
-from facerecon.durable import TEMPORARY, write_whole
+from facerecon.characters import inert
+from facerecon.containment import digest_inside, read_inside, require_inside
+from facerecon.durable import write_whole
 from facerecon.errors import FacereconError, IntegrityError, Interrupted, ResourceError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
 from facerecon.interruption import held
 from facerecon.ledger import Ledger, LedgerEntry
-from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, disagreements, read_bytes, verify
+from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, disagreements, read_bytes, require_case
 from facerecon.profiles import Profile
 from facerecon.records import CaseInfo, Record
+from facerecon.recovery import recovered
 
-_EARLY = ("calibrations", "explanations", "faces", "frames", "gallery", "records", "report", "video")
 STAGES = ("extract", "enhance", "recognize", "report")
+LARGEST_FILE_BYTES = 1 << 32
+"""No file of a case that is read as a whole is larger (4 GiB): the records of a year at one frame a second fit, and a
+video is never read as a whole."""
+LARGEST_LINE_BYTES = 1 << 24
+"""No record is longer (16 MiB); a vector of 512 numbers or a thousand fused frames are a hundredth of it."""
 R = TypeVar("R", bound=Record)
 
 
@@ -54,10 +61,12 @@ class Case:
             UsageError: the folder exists and is not empty.
             ResourceError: it cannot be written.
         """
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise UsageError(f"{root} exists already and is not an empty folder; choose another --case")
         with _writing(root):
+            if root.exists() and (not root.is_dir() or any(root.iterdir())):
+                raise UsageError(f"{root} exists already and is not an empty folder; choose another --case")
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # An empty folder that was there may be open to others.
+            root.chmod(0o700)
         ledger = Ledger()
         case = cls(root, info, ledger, Manifest.sealed("created", ledger, {}), _locked(root))
         case.write("case.json", _pretty(info.model_dump(mode="json")))
@@ -79,12 +88,11 @@ class Case:
             UsageError: not a case folder, or another process is writing to it.
             IntegrityError: it does not verify.
         """
-        if not (root / "manifest.json").is_file() and not (root / "case.json").is_file():
-            raise UsageError(f"{root} is not a case folder (it has no case.json); make one with 'facerecon extract'")
+        require_case(root)
         lock = _locked(root)
         try:
-            ledger, manifest, strays = _recovered(root)
-            case = cls(root, _info(root), ledger, manifest, lock)
+            ledger, manifest, strays = recovered(root)
+            case = cls(root, _info(root, manifest), ledger, manifest, lock)
             if strays:
                 case.note("case.recovered", {"removed": {name: case._remove(name) for name in strays}})
             return case
@@ -100,17 +108,16 @@ class Case:
             UsageError: not a case folder.
             IntegrityError: its manifest or ledger does not verify.
         """
-        if not (root / "manifest.json").is_file():
-            raise UsageError(f"{root} is not a case folder (no manifest.json); make one with 'facerecon extract'")
+        require_case(root)
         manifest = Manifest.parse(read_bytes(root / "manifest.json"))
         ledger = Ledger.read(root / "ledger.jsonl")
         if problems := disagreements(manifest, ledger):
             raise CaseProblemsError(root, problems)
-        return cls(root, _info(root), ledger, manifest, -1)
+        return cls(root, _info(root, manifest), ledger, manifest, -1)
 
     def _remove(self, stray: str) -> str:
         """Remove a file that a killed stage left and no record knows (its re-run makes it again); return its digest."""
-        digest = sha256_file(self.root / stray)
+        digest = digest_inside(self.root, stray)
         with _writing(self.root):
             (self.root / stray).unlink()
         return digest
@@ -146,6 +153,10 @@ class Case:
         if relative not in self._files:
             raise UsageError(f"{self.root} has no {relative} yet; run the stage that writes it first")
         lines = self.bytes_of(relative).splitlines()
+        if any(len(line) > LARGEST_LINE_BYTES for line in lines):
+            raise IntegrityError(
+                f"{self.root / relative}: a line is longer than {LARGEST_LINE_BYTES} bytes; no record is"
+            )
         try:
             return [kind.model_validate_json(line) for line in lines]
         except ValidationError:
@@ -155,15 +166,13 @@ class Case:
         """Return a file's bytes after checking them against the manifest.
 
         Raises:
-            IntegrityError: missing, unknown to the manifest, or changed.
+            IntegrityError: missing, unknown to the manifest, changed, reached through a link, or larger than
+                `LARGEST_FILE_BYTES`.
         """
         entry = self._files.get(relative)
         if entry is None:
             raise IntegrityError(f"{self.root / relative} is not in the manifest")
-        try:
-            data = (self.root / relative).read_bytes()
-        except OSError as error:
-            raise IntegrityError(f"{self.root / relative} cannot be read: {error.strerror}") from None
+        data = read_inside(self.root, relative, LARGEST_FILE_BYTES)
         if sha256_bytes(data) != entry.sha256:
             raise IntegrityError(f"{self.root / relative} was changed: its digest is not the manifest's")
         return data
@@ -181,17 +190,24 @@ class Case:
     def _require_writable(self) -> None:
         assert self._lock >= 0, f"case {self.root} is open for reading only"
 
+    def _place(self, relative: str) -> Path:
+        """Return where a new file goes: names come from records, which somebody else may have made."""
+        try:
+            return self.root / require_inside(relative)
+        except ValueError as error:
+            raise IntegrityError(f"{self.root}: the file name '{inert(relative[:200])}' {error}") from None
+
     def write(self, relative: str, data: bytes) -> str:
         """Write a new file whole (temporary file, flush, move) and return its SHA-256.
 
         A file that is there with equal bytes counts as written: that is how an interrupted stage resumes.
 
         Raises:
-            IntegrityError: a file with other bytes is there.
+            IntegrityError: a file with other bytes is there, or it would lie outside the case.
             ResourceError: the disk is full or not writable.
         """
         self._require_writable()
-        path, digest = self.root / relative, sha256_bytes(data)
+        path, digest = self._place(relative), sha256_bytes(data)
         with _writing(path):
             if path.exists():
                 if sha256_bytes(path.read_bytes()) != digest:
@@ -205,10 +221,10 @@ class Case:
         """Take a finished file of the same file system into the case, by moving it, and return its SHA-256.
 
         Raises:
-            IntegrityError: a file with other bytes is there.
+            IntegrityError: a file with other bytes is there, or it would lie outside the case.
             ResourceError: it cannot be moved.
         """
-        path, digest, size = self.root / relative, sha256_file(finished), finished.stat().st_size
+        path, digest, size = self._place(relative), sha256_file(finished), finished.stat().st_size
         with _writing(path):
             if path.exists():
                 if sha256_file(path) != digest:
@@ -321,30 +337,6 @@ class StageRun:
 # --- files ---------------------------------------------------------------------------------------------
 
 
-def _early_files(root: Path) -> list[str]:
-    """Return the files that stages write before they end, in order of their names."""
-    found = (path for folder in _EARLY for path in (root / folder).rglob("*") if path.is_file())
-    return sorted(path.relative_to(root).as_posix() for path in found)
-
-
-def _recovered(root: Path) -> tuple[Ledger, Manifest, list[str]]:
-    """Verify for writing. A killed stage may leave whole files that the manifest lacks; these are returned."""
-    for stray in root.rglob(f"{TEMPORARY}*"):
-        stray.unlink()
-    strays: list[str] = []
-    try:
-        manifest = verify(root)
-    except CaseProblemsError as error:
-        manifest = Manifest.parse(read_bytes(root / "manifest.json"))
-        killed = manifest.state.endswith(".started")
-        if not killed or not all(
-            problem.startswith(tuple(f"extra file {folder}/" for folder in _EARLY)) for problem in error.problems
-        ):
-            raise
-        strays = [name for name in _early_files(root) if name not in manifest.files]
-    return Ledger.read(root / "ledger.jsonl"), manifest, strays
-
-
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
     try:
@@ -365,7 +357,8 @@ def undivided() -> Iterator[None]:
 
 
 def _locked(root: Path) -> int:
-    handle = os.open(root, os.O_RDONLY)
+    with _writing(root):
+        handle = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -374,9 +367,12 @@ def _locked(root: Path) -> int:
     return handle
 
 
-def _info(root: Path) -> CaseInfo:
+def _info(root: Path, manifest: Manifest) -> CaseInfo:
+    data, entry = read_bytes(root / "case.json"), manifest.files.get("case.json")
+    if entry is None or sha256_bytes(data) != entry.sha256:
+        raise IntegrityError(f"{root / 'case.json'} was changed: its digest is not the manifest's")
     try:
-        return CaseInfo.model_validate_json(read_bytes(root / "case.json"))
+        return CaseInfo.model_validate_json(data)
     except ValidationError:
         raise IntegrityError(f"{root / 'case.json'} is not a case description of schema 1") from None
 

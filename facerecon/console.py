@@ -1,6 +1,7 @@
 """The terminal: progress and messages on stderr, results on stdout. The only module that draws on a terminal.
 
-stderr is rich on a terminal and plain lines otherwise, so logs of a night's batch stay readable.
+stderr is rich on a terminal and plain lines otherwise, so logs of a night's batch stay readable. Names and remarks come
+from outside: a character in them that would act on the terminal is written as its escape, on both streams.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console as RichConsole
+from rich.console import ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,6 +24,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
+
+from facerecon.characters import inert, json_escaped
 
 VERBS = {
     "extract": "Looking at frames",
@@ -51,6 +56,8 @@ class Console:
         self.quiet, self.as_json = quiet, as_json
         self.out = RichConsole(highlight=False, soft_wrap=True)
         self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        for each in (self.out, self.err):
+            each.push_render_hook(_Inert())
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._plain: dict[str, _PlainProgress] = {}
@@ -59,7 +66,8 @@ class Console:
 
     def result(self, document: Mapping[str, Any]) -> None:
         """Print the JSON document, with its schema number, as the only thing on stdout."""
-        sys.stdout.write(json.dumps({"schema": 1, **document}, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps({"schema": 1, **document}, indent=2, ensure_ascii=False)
+        sys.stdout.write(json_escaped(text) + "\n")
         sys.stdout.flush()
 
     def show(self, renderable: Any) -> None:
@@ -72,16 +80,16 @@ class Console:
     def noted(self, message: str) -> None:
         """Print one line of information."""
         if not self.quiet:
-            self.err.print(message, markup=False)
+            self.err.print(inert(message), markup=False)
 
     def warn(self, message: str) -> None:
         """Print one line that matters, also with --quiet."""
-        self.err.print(f"warning: {message}", style="yellow", markup=False)
+        self.err.print(f"warning: {inert(message)}", style="yellow", markup=False)
 
     def error(self, message: str) -> None:
         """Print one line that says what is wrong and the way out."""
         self.close()
-        self.err.print(f"error: {message}", style="bold red", markup=False)
+        self.err.print(f"error: {inert(message)}", style="bold red", markup=False)
 
     # --- progress -----------------------------------------------------------------------------------------------------
 
@@ -134,6 +142,23 @@ class Console:
             )
             self._progress.start()
         return self._progress
+
+
+class _Inert(RenderHook):
+    """Makes the text of everything that is printed inert; colours and cursor movements of rich's own stay."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Shown(each) for each in renderables]
+
+
+class _Shown:
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> RenderResult:
+        segments: Iterable[Segment] = console.render(self._renderable, options)
+        for segment in segments:
+            yield segment if segment.control else Segment(inert(segment.text, lines=True), segment.style)
 
 
 class _PlainProgress:

@@ -15,11 +15,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from facerecon.containment import read_inside
 from facerecon.errors import IntegrityError
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.records import Record, Sha256
 
 GENESIS = "0" * 64
+LARGEST_BYTES = 1 << 28
+"""No ledger and no manifest is larger (256 MiB): room for some two million files, and bounded memory to parse it."""
 
 
 class LedgerEntry(Record):
@@ -51,13 +54,10 @@ class Ledger:
         """Read and verify a ledger file.
 
         Raises:
-            IntegrityError: the file is missing, a line is not canonical, or the chain is broken (the line is named).
+            IntegrityError: the file is missing, a link or too large, a line is not canonical, or the chain is broken
+                (the line is named).
         """
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise IntegrityError(f"ledger {path} cannot be read: {error.strerror}") from None
-        return cls.parse(data, path)
+        return cls.parse(read_inside(path.parent, path.name, LARGEST_BYTES), path)
 
     @classmethod
     def parse(cls, data: bytes, path: Path) -> Ledger:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
+from facerecon.characters import inert
+from facerecon.containment import digest_inside, entries_below, read_inside, require_inside
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes
-from facerecon.ledger import Ledger
+from facerecon.ledger import LARGEST_BYTES, Ledger
 from facerecon.records import Record, Sha256
+
+_MANIFEST = "manifest.json"
+_STATE = re.compile(r"[a-z][a-z0-9.-]{0,99}")
 
 
 class FileEntry(Record):
@@ -50,7 +55,7 @@ class Manifest(Record):
         """Verify manifest bytes: canonical form and own digest.
 
         Raises:
-            IntegrityError: it was changed.
+            IntegrityError: it was changed, or names a file that would lie outside the case.
         """
         try:
             manifest = cls.model_validate(json.loads(data))
@@ -60,6 +65,10 @@ class Manifest(Record):
             raise IntegrityError("manifest.json is not a manifest") from None
         if sha256_bytes(body) != manifest.digest or written != data:
             raise IntegrityError("manifest.json was changed")
+        if not _STATE.fullmatch(manifest.state):
+            raise IntegrityError("manifest.json states something that is no state of a case")
+        for name in manifest.files:
+            _require_case_file(name)
         return manifest
 
     def to_bytes(self) -> bytes:
@@ -87,36 +96,77 @@ def verify(root: Path) -> Manifest:
         UsageError: not a case folder.
         CaseProblemsError: something does not verify; all problems are listed.
     """
-    if not root.is_dir() or not ((root / "manifest.json").exists() or (root / "case.json").exists()):
-        raise UsageError(f"{root} is not a case folder (it has no case.json)")
+    return verified(root)[0]
+
+
+def verified(root: Path) -> tuple[Manifest, Ledger]:
+    """Verify a whole case as `verify` does, and return the manifest and the ledger that were verified."""
+    require_case(root)
     try:
-        manifest = Manifest.parse(read_bytes(root / "manifest.json"))
+        manifest = Manifest.parse(read_bytes(root / _MANIFEST))
+        problems = _file_problems(root, manifest)
     except IntegrityError as error:
         raise CaseProblemsError(root, [str(error)]) from None
-    problems = _file_problems(root, manifest) + _ledger_problems(root, manifest)
-    if problems:
-        raise CaseProblemsError(root, problems)
-    return manifest
+    ledger, broken = _ledger_of(root, manifest)
+    if problems or broken:
+        raise CaseProblemsError(root, problems + broken)
+    return manifest, ledger
+
+
+def require_case(root: Path) -> None:
+    """Make sure that something is a case folder at all.
+
+    Raises:
+        UsageError: it is not.
+    """
+    try:
+        if root.is_dir() and ((root / _MANIFEST).exists() or (root / "case.json").exists()):
+            return
+    except OSError as error:
+        raise UsageError(f"{root} cannot be opened: {error.strerror}; check the path and its permissions") from None
+    raise UsageError(f"{root} is not a case folder (it has no case.json); make one with 'facerecon extract'")
+
+
+def extra_file(name: str) -> str:
+    """Return the problem that a file is which the manifest does not know."""
+    return f"extra file {inert(name)}, which the manifest does not know"
+
+
+def _require_case_file(name: str) -> None:
+    try:
+        if require_inside(name) == _MANIFEST:
+            raise ValueError("is the manifest's own")
+    except ValueError as error:
+        raise IntegrityError(f"manifest.json: the file name '{inert(name[:200])}' {error}") from None
 
 
 def _file_problems(root: Path, manifest: Manifest) -> list[str]:
-    present = set(_files_below(root))
-    known = set(manifest.files) | {"manifest.json"}
-    problems = [f"missing file {name}" for name in sorted(known - present)]
-    problems += [f"extra file {name}, which the manifest does not know" for name in sorted(present - known)]
-    for name in sorted(set(manifest.files) & present):
-        if (root / name).is_symlink():
-            problems.append(f"{name} is a link, not a file")
-        elif sha256_bytes(read_bytes(root / name)) != manifest.files[name].sha256:
-            problems.append(f"changed file {name}")
+    present = dict(entries_below(root))
+    known = set(manifest.files) | {_MANIFEST}
+    problems = [f"missing file {name}" for name in sorted(known - present.keys())]
+    problems += [extra_file(name) for name in sorted(present.keys() - known)]
+    for name in sorted(manifest.files.keys() & present.keys()):
+        if problem := _file_problem(root, name, manifest.files[name], regular=present[name]):
+            problems.append(problem)
     return problems
 
 
-def _ledger_problems(root: Path, manifest: Manifest) -> list[str]:
+def _file_problem(root: Path, name: str, entry: FileEntry, *, regular: bool) -> str | None:
+    if not regular:
+        return f"{name} is a link, not a file" if (root / name).is_symlink() else f"{name} is not a regular file"
     try:
-        return disagreements(manifest, Ledger.read(root / "ledger.jsonl"))
+        found = digest_inside(root, name, entry.size_bytes)
     except IntegrityError as error:
-        return [str(error)]
+        return str(error)
+    return None if found == entry.sha256 else f"changed file {name}"
+
+
+def _ledger_of(root: Path, manifest: Manifest) -> tuple[Ledger, list[str]]:
+    try:
+        ledger = Ledger.read(root / "ledger.jsonl")
+    except IntegrityError as error:
+        return Ledger(), [str(error)]
+    return ledger, disagreements(manifest, ledger)
 
 
 def disagreements(manifest: Manifest, ledger: Ledger) -> list[str]:
@@ -140,20 +190,10 @@ def disagreements(manifest: Manifest, ledger: Ledger) -> list[str]:
     ]
 
 
-def _files_below(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in [*files, *links]:
-            yield (Path(folder) / name).relative_to(root).as_posix()
-
-
 def read_bytes(path: Path) -> bytes:
-    """Return a file's bytes.
+    """Return the bytes of a case's manifest, ledger or description.
 
     Raises:
-        IntegrityError: it cannot be read.
+        IntegrityError: it cannot be read, is a link, no regular file, or larger than `LARGEST_BYTES`.
     """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise IntegrityError(f"{path} cannot be read: {error.strerror}") from None
+    return read_inside(path.parent, path.name, LARGEST_BYTES)

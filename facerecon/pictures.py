@@ -16,7 +16,12 @@ from facerecon.errors import EvidenceError
 from facerecon.records import RGB
 
 MAX_PIXELS = 178_956_970
-"""Largest picture, in pixels: Pillow's own limit against decompression bombs (13,377 squared)."""
+"""Largest picture, in pixels: Pillow's limit against decompression bombs (an 8K frame has 33 million)."""
+LARGEST_BYTES = 1 << 31
+"""Largest picture file that is read (2 GiB): `MAX_PIXELS` of four 16-bit channels, uncompressed, and metadata."""
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
+"""What is decoded, whatever a file is called. Of Pillow's others, some start programs (EPS: Ghostscript)."""
+_TOO_LARGE = f"the limit is {MAX_PIXELS}; crop it, or make it smaller, and state that it was changed"
 _STRIP_BACKGROUND = (24, 24, 27)
 _PNG_LEVEL = 4
 
@@ -25,19 +30,26 @@ def decode_picture(data: bytes, name: str) -> RGB:
     """Decode a still picture to RGB, as `rgb_of` does.
 
     Raises:
-        EvidenceError: not a picture, damaged, or larger than `MAX_PIXELS`; the message names it.
+        EvidenceError: not a picture of one of `FORMATS`, damaged, or larger than `MAX_PIXELS`; the message names it.
     """
+    # Loads all formats' readers; without it a list of formats finds only the most common ones.
+    Image.init()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
-                    raise EvidenceError(f"{name} has {image.width}x{image.height} pixels; the limit is {MAX_PIXELS}")
+                    raise EvidenceError(f"{name} has {image.width}x{image.height} pixels; {_TOO_LARGE}")
                 return rgb_of(image)
+    except (EvidenceError, MemoryError):
+        raise
     except UnidentifiedImageError:
         # Pillow's own words hold a memory address, and records must be equal in every run.
         raise EvidenceError(f"{name} is not a readable picture: no known picture format") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise EvidenceError(f"{name} has more than {2 * MAX_PIXELS} pixels; {_TOO_LARGE}") from None
+    except Exception as error:
+        # A decoder that is given crafted bytes may raise anything.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise EvidenceError(f"{name} is not a readable picture: {reason}") from None
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from facerecon.case import Case
 from facerecon.commands import options, views
@@ -71,7 +72,7 @@ def enhance(
     if as_json:
         console.result(document)
     console.show(views.enhancement(document))
-    console.show(f"Case: {document['case']}")
+    console.show(f"Case: {escape(str(document['case']))}")
 
 
 def _refuse_repetition(case: Case, bench: Workbench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typer
+from rich.markup import escape
 
 from facerecon.commands import options, views
 from facerecon.commands.stages import run_extract
@@ -44,4 +45,4 @@ def extract(
     if as_json:
         console.result(document)
     console.show(views.extraction(document))
-    console.show(f"Case: {document['case']}")
+    console.show(f"Case: {escape(str(document['case']))}")

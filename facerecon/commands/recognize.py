@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from facerecon.commands import options, views
 from facerecon.commands.stages import extracted_case, run_enhance, run_enroll, run_recognize
@@ -130,4 +131,4 @@ def _each(request: _Request, targets: Sequence[Path]) -> tuple[list[dict[str, An
 
 def _show(console: Console, document: dict[str, Any]) -> None:
     console.show(views.candidates(document))
-    console.show(f"Case: {document['case']}")
+    console.show(f"Case: {escape(str(document['case']))}")

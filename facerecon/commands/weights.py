@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 
 from facerecon.commands import options
@@ -97,7 +98,7 @@ def _fetch(console: Console, item: Entry, mirror: str | None) -> None:
         path = fetch(item, progress=moved, base_url=mirror)
     finally:
         console.finished("fetch")
-    console.show(f"[green]verified[/]  {item.id}  {path}")
+    console.show(f"[green]verified[/]  {item.id}  {escape(str(path))}")
 
 
 @group.command("import")
@@ -110,9 +111,9 @@ def import_weights(
     console = Console()
     outcome = import_folder(folder)
     for weights_id, path in outcome.taken:
-        console.show(f"[green]taken[/]    {weights_id}  from {path}")
+        console.show(f"[green]taken[/]    {weights_id}  from {escape(str(path))}")
     for path, reason in outcome.refused:
-        console.show(f"[yellow]left out[/] {path}: {reason}")
+        console.show(f"[yellow]left out[/] {escape(str(path))}: {escape(reason)}")
     if not outcome.taken:
         raise UsageError(f"{folder} holds no file that the registry knows")
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from facerecon.errors import IntegrityError
 from facerecon.exchange.contents import Contents, Run
 from facerecon.exchange.graph import Node, facet, hashed, inherent, node, ref
 from facerecon.hashing import canonical_json, sha256_bytes
+from facerecon.profiles.documents import parse_yaml
 
 _MOST_KEYS = 10_000
 _MOST_DEPTH = 16
@@ -211,8 +210,8 @@ def _dependencies(owner: str, runtime: Mapping[str, Any]) -> Iterator[Node]:
 def _profile(contents: Contents) -> list[tuple[str, Any]]:
     where = f"{contents.case.root / 'profile.yaml'}"
     try:
-        data = yaml.safe_load(contents.case.bytes_of("profile.yaml"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        data = parse_yaml(contents.case.bytes_of("profile.yaml").decode())
+    except ValueError:
         raise IntegrityError(f"{where} is not YAML") from None
     return list(_flat(_mapping(data), where))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from facerecon import __version__
+from facerecon.containment import read_inside
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.gallery.suspects import SUSPECTS
 from facerecon.hashing import canonical_json, sha256_bytes
@@ -23,6 +25,10 @@ from facerecon.records import GalleryEntry, GalleryInfo, RecognizerRecord, Recor
 SCHEMA = 1
 INFO, ENTRIES, REFUSED = "gallery.json", "entries.jsonl", "refused.jsonl"
 VECTORS, LEDGER = "vectors.npy", "ledger.jsonl"
+LARGEST_BYTES = 1 << 32
+"""No file of a gallery is larger (4 GiB): vectors of 512 numbers for two million pictures."""
+LARGEST_INFO_BYTES = 1 << 20
+"""No gallery.json is larger: it lists five files."""
 _NO_DIGEST = "0" * 64
 R = TypeVar("R", bound=Record)
 
@@ -124,9 +130,9 @@ def load(folder: Path) -> Contents:
 def _info(path: Path) -> GalleryInfo:
     broken = IntegrityError(f"{path} is not the description of a gallery, or was changed")
     try:
-        document: Any = json.loads(path.read_bytes())
+        document: Any = json.loads(read_inside(path.parent, path.name, LARGEST_INFO_BYTES))
         schema = document.get("schema_version") if isinstance(document, dict) else None
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         raise broken from None
     if isinstance(schema, int) and schema != SCHEMA:
         by = document.get("tool_version")
@@ -148,10 +154,7 @@ def _digest(info: GalleryInfo) -> str:
 
 
 def _verified(path: Path, digest: str) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise IntegrityError(f"{path} cannot be read: {error.strerror}") from None
+    data = read_inside(path.parent, path.name, LARGEST_BYTES)
     if sha256_bytes(data) != digest:
         raise IntegrityError(f"{path} was changed: its digest is not the one in {INFO}")
     return data
@@ -170,10 +173,26 @@ def _records(kind: type[R], data: bytes, path: Path) -> list[R]:
 
 def _vectors(data: bytes, path: Path) -> npt.NDArray[np.float32]:
     try:
-        vectors = np.load(io.BytesIO(data), allow_pickle=False)
+        _require_room(data)
+        # Not np.load, which would open a zip as well.
+        vectors = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError):
         raise IntegrityError(f"{path} does not hold vectors") from None
     if vectors.ndim != 2 or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
         raise IntegrityError(f"{path} does not hold finite float32 vectors")
     vectors.setflags(write=False)
     return np.asarray(vectors)
+
+
+def _require_room(data: bytes) -> None:
+    """Make sure that an array's header promises no more than follows it; numpy makes room for what it promises.
+
+    Raises:
+        ValueError: it does, or is of another version than this tool writes.
+    """
+    stream = io.BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("another version")
+    shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+    if math.prod(shape) * kind.itemsize != len(data) - stream.tell():
+        raise ValueError("more or fewer numbers than promised")

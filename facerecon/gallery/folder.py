@@ -18,11 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from facerecon.containment import read_inside
 from facerecon.durable import TEMPORARY, write_whole
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
 
 _JOURNAL, _STAGED = ".commit.json", ".new-"
+_LARGEST_JOURNAL_BYTES = 1 << 28
+"""Room for the names of some two million pictures."""
 _FILE = re.compile(r"[a-z]+\.(json|jsonl|npy)|pictures/[0-9a-f]{16}\.png")
 
 
@@ -32,9 +35,12 @@ def locked(folder: Path, *, write: bool) -> Iterator[None]:
 
     Raises:
         UsageError: another process holds it.
-        IntegrityError: an interrupted change cannot be finished.
+        IntegrityError: an interrupted change cannot be finished, or its pictures lie behind a link.
         ResourceError: the folder cannot be read or written.
     """
+    if (folder / "pictures").is_symlink():
+        # Tidying deletes pictures that no entry names, wherever the link leads.
+        raise IntegrityError(f"gallery {folder}: pictures is a link, which this tool never makes; nothing was touched")
     with writing(folder):
         handle = os.open(folder, os.O_RDONLY)
     try:
@@ -106,9 +112,9 @@ def _finish(folder: Path) -> None:
 def _journal(folder: Path) -> tuple[dict[str, str], list[str]]:
     broken = IntegrityError(f"{folder / _JOURNAL} is not what an interrupted change leaves")
     try:
-        journal: Any = json.loads((folder / _JOURNAL).read_bytes())
+        journal: Any = json.loads(read_inside(folder, _JOURNAL, _LARGEST_JOURNAL_BYTES))
         files, removed = dict(journal["files"]), list(journal["removed"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise broken from None
     if not all(isinstance(name, str) and _FILE.fullmatch(name) for name in [*files, *removed]):
         raise broken
@@ -175,8 +181,9 @@ def sweep(folder: Path, pictures: frozenset[str]) -> None:
     if interrupted(folder):
         return
     with writing(folder):
-        for stray in (*folder.glob(f"{_STAGED}*"), *folder.rglob(f"{TEMPORARY}*")):
-            stray.unlink()
+        for pattern in (f"{_STAGED}*", f"{TEMPORARY}*", f"pictures/{TEMPORARY}*"):
+            for stray in folder.glob(pattern):
+                stray.unlink()
         for picture in (folder / "pictures").glob("*.png"):
             if picture.relative_to(folder).as_posix() not in pictures:
                 picture.unlink()

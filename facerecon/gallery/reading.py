@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facerecon.characters import acting, inert
 from facerecon.errors import EvidenceError, UsageError
 from facerecon.gallery.suspects import SUSPECTS, Person, people, read_suspects
 from facerecon.hashing import sha256_bytes
-from facerecon.pictures import decode_picture
+from facerecon.pictures import LARGEST_BYTES, decode_picture
 from facerecon.records import RGB
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -21,11 +22,12 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", 
 
 @dataclass(frozen=True)
 class GalleryFile:
-    """A picture file of a person: where it lies, and how records name it."""
+    """A picture file of a person: where it lies, how records name it, and the folder it must not lead out of."""
 
     person: Person
     path: Path
     file: str
+    folder: Path | None = None
 
 
 def list_pictures(source: Path, name: str | None = None) -> list[GalleryFile]:
@@ -36,7 +38,8 @@ def list_pictures(source: Path, name: str | None = None) -> list[GalleryFile]:
         name: whose pictures they all are, whatever folders and files are called.
 
     Raises:
-        UsageError: no such folder or file, no picture in it, or suspects.json is not what it must be.
+        UsageError: no such folder or file, no picture in it, a name that cannot be shown, a link to a folder (they are
+            not followed), or suspects.json is not what it must be.
     """
     if source.is_dir():
         return _in_folder(source, name)
@@ -48,7 +51,11 @@ def list_pictures(source: Path, name: str | None = None) -> list[GalleryFile]:
 def _in_folder(folder: Path, name: str | None) -> list[GalleryFile]:
     suspects = read_suspects(folder / SUSPECTS)
     known = people(suspects) if suspects is not None else {}
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
+    found = sorted(folder.rglob("*"))
+    for path in found:
+        if path.is_symlink() and path.is_dir():
+            raise UsageError(f"gallery {folder}: {path.name} is a link to a folder; put the folder itself there")
+    files = [path for path in found if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
     if not files:
         raise UsageError(f"gallery {folder} holds no picture; put NAME/*.jpg or NAME.jpg files into it")
     return [_file(path, folder, name, known) for path in files]
@@ -57,12 +64,18 @@ def _in_folder(folder: Path, name: str | None) -> list[GalleryFile]:
 def _file(path: Path, folder: Path, name: str | None, known: dict[str, Person]) -> GalleryFile:
     relative = path.relative_to(folder)
     identity = name or (relative.parts[0] if len(relative.parts) > 1 else path.stem)
-    return GalleryFile(known.get(identity, Person(identity, None, None)), path, relative.as_posix())
+    if character := acting(relative.as_posix()):
+        raise UsageError(f"gallery {folder}: the name {inert(relative.as_posix())} holds {character}; rename it")
+    return GalleryFile(known.get(identity, Person(identity, None, None)), path, relative.as_posix(), folder)
 
 
 def read_pixels(picture: GalleryFile) -> tuple[str, RGB | None, str]:
     """Return a picture's SHA-256, its pixels, and why there are none ("" when there are)."""
     try:
+        if picture.folder is not None and not picture.path.resolve().is_relative_to(picture.folder.resolve()):
+            return sha256_bytes(b""), None, "is a link that leads out of the gallery; put the picture itself there"
+        if (size := picture.path.stat().st_size) > LARGEST_BYTES:
+            return sha256_bytes(b""), None, f"has {size} bytes; the limit is {LARGEST_BYTES}, so make it smaller"
         data = picture.path.read_bytes()
     except OSError as error:
         return sha256_bytes(b""), None, f"cannot be read: {error.strerror}"

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerecon import __version__
+from facerecon.containment import read_inside
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.gallery.contents import INFO, Contents, load, sealed
 from facerecon.gallery.crops import KeptCrop
@@ -34,7 +35,7 @@ from facerecon.gallery.retention import utc_text
 from facerecon.gallery.suspects import SUSPECTS, merged, people, without
 from facerecon.hashing import sha256_bytes
 from facerecon.ledger import Ledger, LedgerEntry
-from facerecon.pictures import decode_picture
+from facerecon.pictures import LARGEST_BYTES, decode_picture
 from facerecon.records import (
     GalleryEntry,
     RecognizerRecord,
@@ -121,10 +122,7 @@ class Store:
             IntegrityError: the file is missing or was changed.
         """
         path = self.folder / entry.crop_path
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise IntegrityError(f"{path} cannot be read: {error.strerror}") from None
+        data = read_inside(self.folder, entry.crop_path, LARGEST_BYTES)
         if sha256_bytes(data) != entry.crop_sha256:
             raise IntegrityError(f"{path} was changed: its digest is not the one that was recorded")
         return KeptCrop(decode_picture(data, entry.crop_path), entry.crop_origin)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facerecon.characters import acting
 from facerecon.errors import UsageError
 
 SUSPECTS = "suspects.json"
-_MAX_JSON_BYTES = 10_000_000
+LARGEST_BYTES = 10_000_000
+"""No suspects file is larger: a hundred thousand persons, and no parser is given more."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,21 @@ def read_suspects(path: Path) -> bytes | None:
     """Return the bytes of a suspects file after checking its form; None where there is none.
 
     Raises:
-        UsageError: it is not a list of objects with "name" and optionally "id" and "status".
+        UsageError: it is not a list of objects with "name" and optionally "id" and "status", or is too large.
     """
     if not path.exists():
         return None
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file")
     try:
-        content = path.read_bytes()[: _MAX_JSON_BYTES + 1]
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise UsageError(f"{path} has more than {LARGEST_BYTES} bytes; divide the gallery into several")
         people(content)
     except (OSError, ValueError, RecursionError):
         raise UsageError(
-            f'{path}: must be a list of objects with "name" and optionally "id" and "status", all text'
+            f'{path}: must be a list of objects with "name" and optionally "id" and "status", all text of one line'
         ) from None
     return content
 
@@ -84,4 +91,7 @@ def _person(entry: Any) -> Person:
     number, status = entry.get("id"), entry.get("status")
     if not isinstance(number, (str, int, type(None))) or not isinstance(status, (str, type(None))):
         raise ValueError("id or status is not text")
-    return Person(entry["name"], None if number is None else str(number), status)
+    person = Person(entry["name"], None if number is None else str(number), status)
+    if any(acting(text) for text in (person.identity, person.person_id or "", status or "")):
+        raise ValueError("a character that cannot be shown")
+    return person

@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from facerecon.case import Case
 from facerecon.errors import IntegrityError
 from facerecon.ledger import LedgerEntry
 from facerecon.pipeline.changes import ABSENT, Change, changed, flat, gathered
 from facerecon.pipeline.outputs import FileDifference, is_video, measured, videos
+from facerecon.profiles.documents import parse_yaml
 
 ANALYSES = ("extract", "enhance", "recognize", "render", "measure")
 """The stages whose files are outputs: equal input gives equal bytes."""
@@ -158,8 +157,8 @@ def _file(a: Case, b: Case, path: str, digest_a: str, digest_b: str) -> FileDiff
 
 def _profile(case: Case) -> dict[str, Any]:
     try:
-        return flat(yaml.safe_load(case.bytes_of("profile.yaml")))
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError):
+        return flat(parse_yaml(case.bytes_of("profile.yaml").decode()))
+    except ValueError:
         raise IntegrityError(f"{case.root / 'profile.yaml'} is not a profile that this tool writes") from None
 
 

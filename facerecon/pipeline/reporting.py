@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from facerecon.case import Case
 from facerecon.errors import IntegrityError
@@ -76,13 +76,27 @@ def report(
     return page, document if pdf is not None else None
 
 
+def _probe(case: Case) -> dict[str, Any]:
+    try:
+        return dict(json.loads(case.bytes_of("records/probe.json")))
+    except (ValueError, TypeError, RecursionError):
+        raise IntegrityError(f"{case.root / 'records/probe.json'} is not a probe that this tool writes") from None
+
+
+def _text(case: Case, name: str) -> str:
+    try:
+        return case.bytes_of(name).decode()
+    except UnicodeDecodeError:
+        raise IntegrityError(f"{case.root / name} is not UTF-8") from None
+
+
 def collect(case: Case) -> CaseReport:
     """Gather what a report shows from a case, everything verified on reading."""
     reviews = _reviews(case)
     return CaseReport(
         info=case.info,
-        probe=json.loads(case.bytes_of("records/probe.json")),
-        profile_yaml=case.bytes_of("profile.yaml").decode(),
+        probe=_probe(case),
+        profile_yaml=_text(case, "profile.yaml"),
         frames=_latest(case, FrameRecord, "frames", "extract"),
         detections=_latest(case, DetectionRecord, "detections", "extract"),
         tracks=_latest(case, TrackRecord, "tracks", "extract"),

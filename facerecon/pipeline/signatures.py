@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _FOLDER = "signatures/"
-_SIGNATURE = re.compile(r"signatures/(\d{4})-(operator|reviewer)\.json")
-_STAMP = re.compile(r"signatures/(\d{4})-timestamp-(\d{2})\.tsr")
+_SIGNATURE = re.compile(r"signatures/([0-9]{4})-(operator|reviewer)\.json")
+_STAMP = re.compile(r"signatures/([0-9]{4})-timestamp-([0-9]{2})\.tsr")
 _MOST = 9999
 _MOST_STAMPS = 99
 

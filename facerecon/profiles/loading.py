@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from facerecon.errors import ProfileError
+from facerecon.profiles.documents import LARGEST_CHARACTERS, parse_yaml
 from facerecon.profiles.schema import Profile
 from facerecon.profiles.steps import KINDS
 from facerecon.resources import data_folder
@@ -81,8 +81,10 @@ def _find(name_or_path: str) -> Path:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with path.open(encoding="utf-8") as stream:
+            # One more than what is allowed, so that a longer file is refused and never read whole.
+            data = parse_yaml(stream.read(LARGEST_CHARACTERS + 1))
+    except (OSError, ValueError) as error:
         raise ProfileError(f"profile {path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise ProfileError(f"profile {path}: must be a mapping of sections")
@@ -98,8 +100,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
     for part in parents:
         target = _descend(target, part, override)
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except ValueError:
         raise ProfileError(f"--set {override}: '{text}' is not a YAML value") from None
     _assign(target, last, value, override)
 

@@ -20,7 +20,17 @@ from facerecon.records.arrays import (
     unit_length,
     weighted_mean,
 )
-from facerecon.records.evidence import CaseInfo, Counts, FrameRecord, Record, Sha256, Skipped, SourceRecord, Timestamp
+from facerecon.records.evidence import (
+    LARGEST_INTEGER,
+    CaseInfo,
+    Counts,
+    FrameRecord,
+    Record,
+    Sha256,
+    Skipped,
+    SourceRecord,
+    Timestamp,
+)
 from facerecon.records.faces import (
     Box,
     ChipRecord,
@@ -60,6 +70,7 @@ from facerecon.records.review import MOST_REVIEWS, Conclusion, PersonName, Remar
 from facerecon.records.similarity import similarities
 
 __all__ = [
+    "LARGEST_INTEGER",
     "MOST_REVIEWS",
     "NOT_STATED",
     "PRIMARY_VARIANTS",

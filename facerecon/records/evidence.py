@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+LARGEST_INTEGER = (1 << 63) - 1
+"""No integer of a record is larger, nor smaller than its negative: containers count in 64 bits, and so does numpy."""
+
+
 class Record(BaseModel):
-    """Base of the JSON records: immutable, no unknown keys, no NaN."""
+    """Base of the JSON records: immutable, no unknown keys, no NaN, no integer beyond 64 bits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _integers_are_of_64_bits(self) -> Self:
+        for name, value in self.__dict__.items():
+            for each in value if type(value) is tuple else (value,):
+                if type(each) is int and abs(each) > LARGEST_INTEGER:
+                    raise ValueError(f"{name} is a number beyond 64 bits")
+        return self
 
 
 class Timestamp(Record):

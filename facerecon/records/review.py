@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from facerecon.characters import DIRECTIONS
 from facerecon.records.evidence import Record, Sha256
 
 Conclusion = Literal["agree", "disagree", "inconclusive"]
 MOST_REVIEWS = 99
 _REFUSED = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
-# They change the direction of what stands beside them, so a name could read as another one (Unicode TR 36, 2.5).
-_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def _plain(text: str, allowed: str = "") -> str:
@@ -23,7 +22,7 @@ def _plain(text: str, allowed: str = "") -> str:
         ValueError: it holds one; the message names it.
     """
     for character in text:
-        if character not in allowed and (unicodedata.category(character) in _REFUSED or character in _DIRECTIONS):
+        if character not in allowed and (unicodedata.category(character) in _REFUSED or character in DIRECTIONS):
             raise ValueError(f"the character U+{ord(character):04X} is not allowed here")
     return text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from facerecon.errors import IntegrityError, ResourceError, UsageError
-from facerecon.hashing import sha256_bytes
+from facerecon.hashing import sha256_bytes, sha256_file
 from facerecon.resources import weights_cache
 from facerecon.weights.files import FILE_MODE, status, way_to_get, write_atomically
 from facerecon.weights.registry import Entry, Registry, load_registry
@@ -123,16 +123,26 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def _import_file(path: Path, registry: Registry) -> Entry | str:
     try:
-        data = path.read_bytes()
+        digest = sha256_file(path)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    digest = sha256_bytes(data)
     official = [item for item in registry.weights if item.provider == "official"]
     item = next((item for item in official if item.sha256 == digest), None)
     if item is not None:
-        write_atomically(weights_cache() / item.file, data)
-        return item
+        return _taken(path, item)
     namesake = next((item for item in official if item.file == path.name), None)
     if namesake is not None:
         return f"named like {namesake.id}, but its SHA-256 is {digest}, not the pinned one: damaged, or another version"
     return f"its SHA-256 {digest} is not in the registry"
+
+
+def _taken(path: Path, item: Entry) -> Entry | str:
+    # Only now is it read as a whole: a folder may hold anything, of any size.
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if sha256_bytes(data) != item.sha256:
+        return "changed while it was read"
+    write_atomically(weights_cache() / item.file, data)
+    return item

@@ -141,7 +141,10 @@ def test_track_that_is_not_fused_has_a_reason(override: str, reason: str, tmp_pa
 
 
 def test_each_step_is_kept_as_a_labelled_picture(tmp_path: Path) -> None:
-    settings = profile("enhance.steps=[{kind: nlmeans}, {kind: gamma, gamma: 2}, {kind: restore, model: restorer-unet}]", "enhance.shots=1")
+    settings = profile(
+        "enhance.steps=[{kind: nlmeans}, {kind: gamma, gamma: 2}, {kind: restore, model: restorer-unet}]",
+        "enhance.shots=1",
+    )
     case = extracted(tmp_path / "c", walk())
     enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(settings, Silent()))
     (record,) = case.read(RestoredRecord, "restored")

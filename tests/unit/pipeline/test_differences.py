@@ -163,9 +163,7 @@ def test_a_setting_shows_once_as_the_profiles_and_in_what_it_changed(tmp_path: P
 
 def test_a_run_with_other_settings_than_the_cases_profile_is_told(tmp_path: Path) -> None:
     a, b = enhanced(tmp_path / "a"), extracted(tmp_path / "b", walk(8))
-    enhance(
-        b, {"restorer-unet": FakeRestorer()}, None, Context(profile("enhance.shots=1"), Silent(), {"torch": "2"})
-    )
+    enhance(b, {"restorer-unet": FakeRestorer()}, None, Context(profile("enhance.shots=1"), Silent(), {"torch": "2"}))
     found = differences(a, b)
     assert {each.subject for each in found.settings} == {"enhance.shots", "profile_sha256"}
     assert found.settings[0].runs == ("enhance",)

@@ -104,7 +104,9 @@ def test_face_whose_landmarks_coincide_is_a_failure_entry(tmp_path: Path) -> Non
 
 
 def test_large_crops_keep_their_classical_steps_but_are_not_enlarged(tmp_path: Path) -> None:
-    settings = profile("enhance.max_crop_px=40", "enhance.steps=[{kind: gamma, gamma: 2}, {kind: restore, model: restorer-unet}]")
+    settings = profile(
+        "enhance.max_crop_px=40", "enhance.steps=[{kind: gamma, gamma: 2}, {kind: restore, model: restorer-unet}]"
+    )
     case = extracted(tmp_path / "c", walk())
     enhance(case, {"restorer-unet": FakeRestorer()}, None, Context(settings, Silent()))
     record = case.read(RestoredRecord, "restored")[0]
