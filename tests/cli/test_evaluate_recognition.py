@@ -143,7 +143,7 @@ def test_shipped_calibrations_are_for_the_offline_recognizers_and_the_defaults_a
     kept = sorted(path.name for path in (sample.case / "calibrations").iterdir())
     assert kept == sorted(f"{each.sha256[:16]}.json" for each in used)
     for line in sample.document["recognize"]["candidates"]:
-        if line["variant"] in ("fused-image", "restored"):
+        if line["variant"] in ("fused-image", "restored", "original+restored"):
             assert line["likelihood_ratio"] is None
         elif line["likelihood_ratio"] is None:
             assert line["calibration"].startswith("outside the calibration")
