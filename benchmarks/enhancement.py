@@ -154,24 +154,27 @@ def measure(
         NOTHING: lambda sample: unprocessed(sample.reference.pixels, sample.given.pixels),
         BICUBIC: lambda sample: sample.given.pixels,
     }
-    base = evaluate(items, _kept(plain, sheet), judge)
+    base = evaluate(items, kept(plain, sheet), judge)
     rows = [Row(NOTHING, base, NOTHING), Row(BICUBIC, base, BICUBIC, _omissions(base))]
     for name, bench in benches.items():
         if isinstance(bench, str):
             rows.append(Row(name, None, note=f"not run: {bench}"))
             continue
-        methods = {BICUBIC: plain[BICUBIC], **_kept({name: _profile_method(bench)}, sheet)}
+        methods = {BICUBIC: plain[BICUBIC], **kept({name: profile_method(bench)}, sheet)}
         found = evaluate(items, methods, judge)
         rows.append(Row(name, found, name, _omissions(found)))
     return rows, sheet
 
 
-def _profile_method(bench: Workbench) -> Method:
+def profile_method(bench: Workbench) -> Method:
+    """Return a profile's steps as a method."""
     settings, restorers = bench.profile.enhance, bench.restorers
     return lambda sample: enhance_view(sample.given, settings, restorers)
 
 
-def _kept(methods: dict[str, Method], sheet: Sheet) -> dict[str, Method]:
+def kept(methods: dict[str, Method], sheet: Sheet) -> dict[str, Method]:
+    """Return methods whose pictures also go into the contact sheet."""
+
     def keeping(name: str, method: Method) -> Method:
         def run(sample: Sample) -> RGB | Skipped:
             made = method(sample)
@@ -199,7 +202,7 @@ def measure_fusion(
         BEST: lambda sample: _best_frame(sample, model),
         FUSED: lambda sample: _fused(sample, model),
     }
-    found = evaluate(items, _kept(methods, sheet), judge)
+    found = evaluate(items, kept(methods, sheet), judge)
     rows = [
         Row("one frame, bicubic", found, BICUBIC, _omissions(found)),
         Row(BEST, found, BEST),

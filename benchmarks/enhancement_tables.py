@@ -49,7 +49,7 @@ def _line(row: Row) -> str:
     if row.evaluation is None or not row.evaluation.images:
         return f"| {row.name} | 0 | | | | | | | | {row.note} |"
     means = row.evaluation.means(row.method)
-    figures = " | ".join(_figure(means[metric], metric) for metric in METRICS)
+    figures = " | ".join(figure_text(means[metric], metric) for metric in METRICS)
     gains = " | | " if row.method in (BICUBIC, NOTHING) else _gains(row)
     return f"| {row.name} | {row.evaluation.images} | {figures} | {gains} | {row.note} |"
 
@@ -57,25 +57,27 @@ def _line(row: Row) -> str:
 def _gains(row: Row) -> str:
     assert row.evaluation is not None
     gains = row.evaluation.gains(row.method, BICUBIC, 0)
-    return " | ".join(_gain(gains[metric], metric) for metric in METRICS[:3])
+    return " | ".join(gain_text(gains[metric], metric) for metric in METRICS[:3])
 
 
 def paired(evaluation: Evaluation, method: str, over: str) -> str:
     """Return the paired gains of one method over another, with units."""
     gains = evaluation.gains(method, over, 0)
     units = {"psnr": " dB PSNR", "ssim": " SSIM", "identity": " identity"}
-    return ", ".join(f"{_gain(gains[metric], metric)}{unit}" for metric, unit in units.items())
+    return ", ".join(f"{gain_text(gains[metric], metric)}{unit}" for metric, unit in units.items())
 
 
-def _gain(gain: dict[str, Any], metric: str) -> str:
-    text = _figure(gain["mean"], metric, "+")
+def gain_text(gain: dict[str, Any], metric: str) -> str:
+    """Return a paired gain with its interval, in the metric's digits."""
+    text = figure_text(gain["mean"], metric, "+")
     if gain["interval"] is None:
         return text
-    low, high = (_figure(end, metric, "+") for end in gain["interval"])
+    low, high = (figure_text(end, metric, "+") for end in gain["interval"])
     return f"{text} ({low} to {high})"
 
 
-def _figure(value: float | None, metric: str, sign: str = "") -> str:
+def figure_text(value: float | None, metric: str, sign: str = "") -> str:
+    """Return a figure in the metric's digits."""
     return "none" if value is None else f"{value:{sign}.{2 if metric in ('psnr', 'niqe') else 3}f}"
 
 

@@ -25,21 +25,20 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from enhancement import ROOT, Sheet, save, wanted
+from enhancement import ROOT, Sheet, kept, profile_method, save, wanted
+from enhancement_tables import BICUBIC, figure_text, gain_text
 from recognition import HEAD, SENSOR, acquired, figures, gain, report, row, section, studied, table_head
 
-from facerecon.commands.evaluate import enhance_view
 from facerecon.commands.workbench import Workbench
 from facerecon.console import Console
 from facerecon.degradation import Degradation, degrade
 from facerecon.evaluation.comparison import resampled
-from facerecon.evaluation.enhancement import Evaluation, Judge, Method, evaluate
+from facerecon.evaluation.enhancement import Evaluation, Judge, evaluate
 from facerecon.evaluation.samples import Pair, Sample, degraded, pristine, references, spread
 from facerecon.evaluation.subjects import Clip, read_clips, spread_over_people
 from facerecon.evaluation.templates import Making
-from facerecon.records import RGB, FaceView, Skipped
+from facerecon.records import FaceView, Skipped
 
-BICUBIC = "bicubic"
 METHODS = {
     BICUBIC: "[{kind: resize, method: bicubic, scale: 4}]",
     "realesrgan-x4plus": "[{kind: restore, model: realesrgan-x4plus}]",
@@ -66,11 +65,6 @@ def opened(methods: Mapping[str, str], options: argparse.Namespace) -> dict[str,
     }
 
 
-def enhancing(bench: Workbench) -> Method:
-    settings, restorers = bench.profile.enhance, bench.restorers
-    return lambda sample: enhance_view(sample.given, settings, restorers)
-
-
 # --- as pictures ------------------------------------------------------------------------------------------------------
 
 
@@ -89,36 +83,20 @@ def picture_rows(
     benches: Mapping[str, Workbench], faces: Mapping[str, FaceView | Skipped], name: str, sheet: Sheet
 ) -> list[str]:
     """Return a condition's rows of the pictures' table."""
-
-    def kept(method: str, run: Method) -> Method:
-        def running(sample: Sample) -> RGB | Skipped:
-            made = run(sample)
-            if not isinstance(made, Skipped):
-                sheet.add(sample, method, made)
-            return made
-
-        return running
-
     first, *_ = benches.values()
-    methods = {method: kept(method, enhancing(bench)) for method, bench in benches.items()}
+    methods = kept({method: profile_method(bench) for method, bench in benches.items()}, sheet)
     items = list(samples_of(faces, Degradation.parse(CONDITIONS[name])))
     found = evaluate(items, methods, Judge(first.recognizer, lambda _: None))
     return [row(name, f"{found.images} pictures"), *(picture_row(found, method) for method in benches)]
 
 
 def picture_row(found: Evaluation, method: str) -> str:
-    means = [f"{found.mean(method, metric) or 0:.{2 if metric == 'psnr' else 3}f}" for metric in METRICS]
+    means = [figure_text(found.mean(method, metric), metric) for metric in METRICS]
     gains = [""] * len(METRICS)
     if method != BICUBIC and BICUBIC in found.scores:
         over = found.gains(method, BICUBIC, 0)
-        gains = [_gain(over[metric], 2 if metric == "psnr" else 3) for metric in METRICS]
+        gains = [gain_text(over[metric], metric) for metric in METRICS]
     return row("", f"`{method}`", *means, *gains)
-
-
-def _gain(each: Mapping[str, object], digits: int) -> str:
-    mean, ends = each["mean"], each["interval"]
-    text = f"{mean:+.{digits}f}"
-    return f"{text} ({ends[0]:+.{digits}f} to {ends[1]:+.{digits}f})" if isinstance(ends, list) else text
 
 
 # --- as probes --------------------------------------------------------------------------------------------------------

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
 from facerecon.hashing import sha256_bytes
-from facerecon.profiles import Sample
+from facerecon.profiles import Profile, Sample
 from facerecon.records import (
     RGB,
+    CaseInfo,
     Detection,
     Embedding,
     FaceView,
@@ -177,3 +179,21 @@ class FakeSource(Source):
 
     def _digest(self) -> str:
         return "f" * 64 if self._changes else self.record.sha256
+
+
+def case_info(profile: Profile, **changes: Any) -> CaseInfo:
+    """Return what a case is about: a source that is named only, and this profile."""
+    source = SourceRecord(
+        path="/e/clip.mp4", name="clip.mp4", sha256="a" * 64, size_bytes=3, kind="video", clock="stream"
+    )
+    facts = {
+        "case_id": "C1",
+        "operator": "O",
+        "purpose": "P",
+        "created_utc": "2026-01-01T00:00:00Z",
+        "tool_version": "0",
+        "source": source,
+        "profile_name": profile.name,
+        "profile_sha256": profile.digest,
+    }
+    return CaseInfo.model_validate({**facts, **changes})

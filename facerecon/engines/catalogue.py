@@ -151,12 +151,12 @@ def _refuse_denoise(model: str, denoise: float) -> None:
 
 def _masked(item: Entry, registry: Registry, device: torch.device, mask: MaskSource, batch: int) -> dict[str, Any]:
     """Return what bounds the faces that a model draws: the arguments of its opening."""
-    if item.architecture not in trained.ARCHITECTURES:
+    ours = item.architecture in trained.ARCHITECTURES
+    if ours and mask != "parsenet":
+        return {"bounds": "ellipse" if mask == "ellipse" else "square"}
+    if not ours:
         _refuse_square(item.id, mask)
-        return {"parser": _open_parser(registry, device, mask, batch)}
-    if mask == "parsenet":
-        return {"parser": _open_parser(registry, device, mask, batch)}
-    return {"bounds": "ellipse" if mask == "ellipse" else "square"}
+    return {"parser": _open_parser(registry, device, mask, batch)}
 
 
 def _refuse_square(model: str, mask: MaskSource) -> None:

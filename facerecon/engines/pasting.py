@@ -42,9 +42,8 @@ def paste(canvas: RGB, square: RGB, from_square: Affine, weight: Mask, given: RG
             IEEE Trans. Communications 31(4), 1983).
     """
     height, width = canvas.shape[:2]
-    face, base = (
-        canvas if each is None else chips.resample(each, from_square, width, height) for each in (square, given)
-    )
+    face = chips.resample(square, from_square, width, height)
+    base = canvas if given is None else chips.resample(given, from_square, width, height)
     mixed = canvas + weight[..., None] * (face.astype(np.float32) - base)
     return np.asarray(np.rint(np.clip(mixed, 0, 255)), dtype=np.uint8)
 

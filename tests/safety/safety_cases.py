@@ -11,7 +11,8 @@ from facerecon.hashing import sha256_bytes
 from facerecon.ledger import Ledger
 from facerecon.manifest import FileEntry, Manifest
 from facerecon.profiles import load_profile
-from facerecon.records import CaseInfo, Skipped, SourceRecord
+from facerecon.records import Skipped
+from tests.fakes import case_info
 
 KEPT = Path(__file__).resolve().parents[1] / "data/cases/schema-1"
 """A whole case of fake engines: every stage, 38 files."""
@@ -26,17 +27,7 @@ def copied(folder: Path) -> Path:
 def made(root: Path) -> Path:
     """Make a case of one finished stage: eight files."""
     profile = load_profile("standard")
-    source = SourceRecord(path="/e/a.mp4", name="a.mp4", sha256="a" * 64, size_bytes=3, kind="video", clock="stream")
-    info = CaseInfo(
-        case_id="C1",
-        operator="O",
-        purpose="P",
-        created_utc="2026-01-01T00:00:00Z",
-        tool_version="0",
-        source=source,
-        profile_name=profile.name,
-        profile_sha256=profile.digest,
-    )
+    info = case_info(profile)
     with Case.create(root, info, profile, {"format": "test"}) as case, case.stage("extract", {"seed": 0}, {}) as run:
         run.write(PICTURE, b"pixels")
         run.write("faces/t0001/f000002.original.png", b"others")

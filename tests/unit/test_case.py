@@ -17,31 +17,16 @@ from facerecon.hashing import sha256_bytes
 from facerecon.ledger import Ledger
 from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, verify
 from facerecon.profiles import load_profile
-from facerecon.records import CaseInfo, Measurement, SourceRecord
+from facerecon.records import Measurement
+from tests.fakes import case_info
 
 FIGURE = Measurement(subject="t0001/f000001", variant="bicubic", metric="PSNR", value=1.5, unit="dB", reference="none")
-
-
-def info(profile: Any) -> CaseInfo:
-    source = SourceRecord(
-        path="/e/clip.mp4", name="clip.mp4", sha256="a" * 64, size_bytes=3, kind="video", clock="stream"
-    )
-    return CaseInfo(
-        case_id="C1",
-        operator="O",
-        purpose="P",
-        created_utc="2026-01-01T00:00:00Z",
-        tool_version="0",
-        source=source,
-        profile_name=profile.name,
-        profile_sha256=profile.digest,
-    )
 
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
     profile = load_profile("standard")
-    return Case.create(tmp_path / "case", info(profile), profile, {"format": "test"})
+    return Case.create(tmp_path / "case", case_info(profile), profile, {"format": "test"})
 
 
 def finished(case: Case) -> Case:
@@ -266,7 +251,7 @@ def test_create_refuses_a_used_folder(tmp_path: Path, case: Case) -> None:
     (tmp_path / "used/file").touch()
     profile = load_profile("standard")
     with pytest.raises(UsageError, match="not an empty folder"):
-        Case.create(tmp_path / "used", info(profile), profile, {})
+        Case.create(tmp_path / "used", case_info(profile), profile, {})
 
 
 def test_full_disk_is_a_resource_error_and_loses_nothing(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +300,7 @@ def test_read_only_folder_is_a_resource_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     profile = load_profile("standard")
     with pytest.raises(ResourceError, match="choose another --case"):
-        Case.create(tmp_path / "case", info(profile), profile, {})
+        Case.create(tmp_path / "case", case_info(profile), profile, {})
 
 
 def test_interruption_in_the_first_line_of_a_stage_is_noted(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from facerecon.pictures import encode_png
 from facerecon.profiles import load_profile
 from facerecon.records import (
     Candidate,
-    CaseInfo,
     ChipRecord,
     Counts,
     Detection,
@@ -36,6 +35,7 @@ from facerecon.records import (
     Timestamp,
     TrackRecord,
 )
+from tests.fakes import case_info
 
 SOURCE, GALLERY, CALIBRATION, WEIGHTS = "5f" * 32, "6a" * 32, "7b" * 32, "44" * 32
 BOX = (10.0, 12.5, 40.0, 52.0)
@@ -88,16 +88,7 @@ def picture(width: int, height: int, level: int) -> bytes:
 def create(root: Path, profile: Any = None, probe: Any = None, kind: Any = "video") -> Case:
     profile = profile or load_profile("standard")
     source = SourceRecord(path="/e/clip.mp4", name="clip.mp4", sha256=SOURCE, size_bytes=3, kind=kind, clock="stream")
-    info = CaseInfo(
-        case_id='C1 "quoted" <b>\u202e',
-        operator="O",
-        purpose="P",
-        created_utc="2026-01-01T00:00:00Z",
-        tool_version="0.1.0",
-        source=source,
-        profile_name=profile.name,
-        profile_sha256=profile.digest,
-    )
+    info = case_info(profile, case_id='C1 "quoted" <b>\u202e', source=source, tool_version="0.1.0")
     return Case.create(root, info, profile, PROBE if probe is None else probe)
 
 

@@ -32,16 +32,14 @@ from facerecon.pipeline.strength import Calibrations
 from facerecon.profiles import load_profile
 from facerecon.records import (
     RGB,
-    CaseInfo,
     Detection,
     ExplanationRecord,
     FaceChip,
     FaceView,
     GalleryRecord,
-    SourceRecord,
     Timestamp,
 )
-from tests.fakes import FakeRecognizer
+from tests.fakes import FakeRecognizer, case_info
 from tests.unit.pipeline.explained_faces import PatchRecognizer, face
 
 # --- the picture ------------------------------------------------------------------------------------------------------
@@ -157,20 +155,7 @@ def case(tmp_path: Path) -> Case:
 
 def new_case(root: Path) -> Case:
     profile = load_profile("standard")
-    source = SourceRecord(
-        path="/e/clip.mp4", name="clip.mp4", sha256="a" * 64, size_bytes=3, kind="video", clock="stream"
-    )
-    facts = CaseInfo(
-        case_id="C1",
-        operator="O",
-        purpose="P",
-        created_utc="2026-01-01T00:00:00Z",
-        tool_version="0",
-        source=source,
-        profile_name=profile.name,
-        profile_sha256=profile.digest,
-    )
-    return Case.create(root, facts, profile, {})
+    return Case.create(root, case_info(profile), profile, {})
 
 
 def detection(view: FaceView, dx: float = 0, dy: float = 0) -> Detection:
