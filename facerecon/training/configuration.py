@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from facerecon.degradation import Ranges
 from facerecon.errors import UsageError
 from facerecon.hashing import canonical_json, sha256_bytes
-from facerecon.profiles import Section, first_problem, overridden
+from facerecon.profiles import BroughtModel, Section, first_problem, overridden
 
 Weight = Annotated[float, Field(ge=0, le=1000)]
 Positive = Annotated[int, Field(ge=1)]
@@ -85,9 +85,13 @@ class EmbedderLoss(Section):
 
 
 class EmbedderModel(Section):
-    """The student: a network of the teacher's architecture, which begins with the teacher's weights."""
+    """The student: a network of the teacher's architecture, which begins with the teacher's weights.
+
+    `begin`: weights of an earlier student to go on from instead: an id of the registry, or a file that train made.
+    """
 
     teacher: str = "dlib-resnet"
+    begin: str | BroughtModel | None = None
 
 
 class RestorerLoss(Section):
@@ -112,12 +116,16 @@ class RestorerLoss(Section):
 
 
 class RestorerModel(Section):
-    """The network, and the side of the aligned square it works on."""
+    """The network, and the side of the aligned square it works on.
+
+    `begin`: weights to go on from, of a network of the same widths: an id of the registry, or a file that train made.
+    """
 
     network: Literal["unet", "autoencoder"] = "unet"
     widths: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=6)] | None = None
     side_px: Annotated[int, Field(ge=64, le=512, multiple_of=16)] = 128
     recognizer: str = "dlib-resnet"
+    begin: str | BroughtModel | None = None
 
     @model_validator(mode="after")
     def _side_can_be_halved(self) -> RestorerModel:
@@ -141,10 +149,12 @@ class _Training(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what decides the result, as canonical JSON: of folders their names, without `data.workers`."""
+        """SHA-256 of what decides the result, as canonical JSON: names of folders, digests of files, no workers."""
         document = self.resolved()
         del document["data"]["workers"]
         document["data"]["folders"] = [Path(folder).name for folder in self.data.folders]
+        if isinstance(document["model"]["begin"], dict):
+            document["model"]["begin"] = document["model"]["begin"]["sha256"]
         return sha256_bytes(canonical_json(document))
 
     def to_yaml(self) -> str:
@@ -193,5 +203,14 @@ def load_training(path: Path, overrides: Sequence[str] = (), folders: Sequence[P
         training = _ADAPTER.validate_python(overridden(data, overrides))
     except ValidationError as error:
         raise UsageError(f"{path}: {first_problem(error, _TASKS, 'task')}") from None
-    found = tuple(str((path.parent / folder).resolve()) for folder in training.data.folders)
-    return training.model_copy(update={"data": training.data.model_copy(update={"folders": found})})
+    return _placed(training, path.parent)
+
+
+def _placed(training: Training, base: Path) -> Training:
+    """Return a configuration whose paths no longer depend on where it lies."""
+    found = tuple(str((base / folder).resolve()) for folder in training.data.folders)
+    model = training.model
+    if isinstance(model.begin, BroughtModel):
+        file = str((base / model.begin.file).resolve())
+        model = model.model_copy(update={"begin": BroughtModel(file=file, sha256=model.begin.sha256)})
+    return training.model_copy(update={"data": training.data.model_copy(update={"folders": found}), "model": model})

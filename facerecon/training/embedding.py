@@ -24,7 +24,9 @@ from facerecon.engines.views import Framing
 from facerecon.errors import UsageError
 from facerecon.hashing import sha256_bytes
 from facerecon.likelihood.measures import eer
+from facerecon.profiles import BroughtModel
 from facerecon.records import RGB, FaceView, Vector
+from facerecon.training.beginning import begin
 from facerecon.training.checkpoints import RunFolder
 from facerecon.training.configuration import EmbedderLoss, EmbedderTraining
 from facerecon.training.corpus import Corpus, read_picture
@@ -35,6 +37,7 @@ from facerecon.weights import Entry
 UPSCALE: chips.Upscale = "linear"
 """How a small face is enlarged to the student's chip; profiles that use it must say the same."""
 _TOGETHER = 64
+_CONSTANTS = ("centre", "radius")
 STUDENTS = {"dlib-resnet": "dlib-resnet-student"}
 """The architecture that a student of each architecture ships as."""
 MIXED_FROM_PX, ALONE_FROM_PX = 7.0, 20.0
@@ -81,17 +84,22 @@ class Embedding:
         self._bank = _Bank(corpus, self._targets)
         network = self._design.empty_network()
         load_into(network, item)
+        self.begun_from: Entry | None = self._begun(network, settings.model.begin)
         self.network = network.requires_grad_(True).train().to(memory_format=self._design.memory_format).to(device)
         self.teacher = self._design.empty_network()
         load_into(self.teacher, item)
         self.teacher = self.teacher.to(memory_format=self._design.memory_format).to(device)
+
+    def _begun(self, network: nn.Module, given: str | BroughtModel | None) -> Entry:
+        """Go on from an earlier student, whose constants are found anew; without one from the teacher."""
+        return begin(network, given, STUDENTS[self._item.architecture], _CONSTANTS) if given else self._item
 
     @property
     def constants(self) -> Mapping[str, torch.Tensor]:
         """What ships beside the weights: the mean of the teacher's vectors, and their mean distance from it."""
         known = self._targets[torch.tensor(self._corpus.training, device=self._device)]
         centre = known.mean(dim=0)
-        return {"centre": centre, "radius": (known - centre).norm(dim=1).mean()}
+        return dict(zip(_CONSTANTS, (centre, (known - centre).norm(dim=1).mean()), strict=True))
 
     @property
     def description(self) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ from facerecon.training.configuration import Training
 from facerecon.training.examples import Example, Maker
 from facerecon.training.feeding import Batch, batches, together
 from facerecon.training.learning import Descent, training_precision
+from facerecon.weights import Entry
 
 _MOST_BAD_STEPS = 20
 _VALIDATED_TOGETHER = 32
@@ -35,6 +36,8 @@ class Task(Protocol):
     """What is learned. `network` is what is trained and shipped."""
 
     network: nn.Module
+    begun_from: Entry | None
+    """Whose weights the network began with; None: random ones."""
 
     @property
     def constants(self) -> Mapping[str, torch.Tensor]:
@@ -286,7 +289,7 @@ def _averaged(network: nn.Module, average: Mapping[str, torch.Tensor]) -> Iterat
 
 def end_of_run(loop: Loop, figures: Mapping[str, float]) -> Path:
     """Publish the model with what its card needs: recipe, data, figures; return the model's path."""
-    corpus, training = loop.maker.corpus, loop.training
+    corpus, training, begun = loop.maker.corpus, loop.training, loop.task.begun_from
     facts = {
         "task": training.task,
         "configuration_sha256": training.digest,
@@ -294,6 +297,7 @@ def end_of_run(loop: Loop, figures: Mapping[str, float]) -> Path:
         "steps": training.run.steps,
         "batch": training.run.batch,
         "precision": loop.precision,
+        "begun_from": None if begun is None else {"id": begun.id, "sha256": begun.sha256},
         "pictures": len(corpus.training),
         "persons": corpus.people(corpus.training),
         "pictures_sha256": corpus.digest,
@@ -304,9 +308,10 @@ def end_of_run(loop: Loop, figures: Mapping[str, float]) -> Path:
         "torch": str(torch.__version__),
     }
     learned_from = f"{facts['pictures']} pictures of {facts['persons']} persons (SHA-256 {corpus.digest[:16]}...)"
+    before = f"; begun from {begun.id} ({begun.training_data})" if begun else ""
     description = {
         "licence": NOT_STATED,
-        "training_data": f"{learned_from}, degraded by facerecon.degradation",
+        "training_data": f"{learned_from}, degraded by facerecon.degradation{before}",
         "reference": f"facerecon train, configuration {training.digest[:16]}..., {training.run.steps} steps",
     }
     state = {**loop.averaged, **loop.task.constants}

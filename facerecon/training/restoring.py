@@ -15,6 +15,7 @@ from facerecon.engines.trained import AUTOENCODER, UNET, restoring_network
 from facerecon.fidelity import psnr_db, ssim
 from facerecon.records import RGB
 from facerecon.training.adversary import Opponent
+from facerecon.training.beginning import begin
 from facerecon.training.configuration import RestorerTraining
 from facerecon.training.examples import Example
 from facerecon.training.feeding import Batch, pictures_of, together
@@ -37,6 +38,7 @@ class Restoring:
         model = settings.model
         self._architecture, self._side_px = ARCHITECTURES[model.network], model.side_px
         network = restoring_network(self._architecture, model.widths)
+        self.begun_from = begin(network, model.begin, self._architecture) if model.begin else None
         self.network: nn.Module = network.train().to(memory_format=torch.channels_last).to(device)
         self._identity = Identity(entry(model.recognizer), Square(model.side_px), device)
         self._features = Features(backbone(entry(_DETECTOR)), device) if settings.loss.perceptual else None

@@ -13,14 +13,15 @@ from facerecon.engines.squares import Square
 from facerecon.errors import UsageError
 from facerecon.stages import Listener
 from facerecon.training.adversary import Opponent
+from facerecon.training.beginning import earlier
 from facerecon.training.checkpoints import RunFolder
 from facerecon.training.configuration import EmbedderTraining, RestorerTraining, Training
 from facerecon.training.corpus import INDEX, Corpus, read_corpus
-from facerecon.training.embedding import Embedding, cut_of
+from facerecon.training.embedding import STUDENTS, Embedding, cut_of
 from facerecon.training.examples import Maker
 from facerecon.training.learning import training_precision
 from facerecon.training.loop import Loop, Watcher, end_of_run
-from facerecon.training.restoring import Restoring
+from facerecon.training.restoring import ARCHITECTURES, Restoring
 from facerecon.weights import entry
 
 _LEAST_PERSONS = 2
@@ -68,12 +69,19 @@ def _require_sensible(training: Training, device: torch.device) -> None:
 
     Raises:
         UsageError: the precision, or a model that the configuration names.
+        ResourceError: the file of the model to go on from is not here.
+        IntegrityError: ... or is not the one that was named.
     """
     training_precision(device, training.run.precision)
     if isinstance(training, EmbedderTraining):
-        cut_of(entry(training.model.teacher))
+        item = entry(training.model.teacher)
+        cut_of(item)
+        architecture = STUDENTS[item.architecture]
     else:
         entry(training.model.recognizer)
+        architecture = ARCHITECTURES[training.model.network]
+    if training.model.begin:
+        earlier(training.model.begin, architecture)
 
 
 def _embedder_loop(
