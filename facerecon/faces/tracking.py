@@ -61,6 +61,11 @@ class Tracker:
         self._started = 0
         self._idle = Fraction(0)
 
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Where the live tracks' faces were last seen."""
+        return tuple(track.last.box for track in self._live)
+
     def idle(self, duration: Fraction) -> None:
         """Tell that nothing moved for `duration` seconds: absence in it does not count."""
         self._idle += duration

@@ -15,7 +15,7 @@ from facerecon.filters.balance import scene_light
 from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
-from facerecon.pipeline.detection import detect_faces
+from facerecon.pipeline.search_area import Found, SearchArea, Seen
 from facerecon.profiles import Profile
 from facerecon.records import (
     ChipRecord,
@@ -31,9 +31,9 @@ from facerecon.records import (
     TrackRecord,
 )
 from facerecon.stages import Detector
-from facerecon.video import MotionGate, Source
+from facerecon.video import MotionGate, Source, Window
 
-Event = Frame | Fraction
+Event = Seen | Fraction
 
 
 def extract(case: Case, source: Source, detector: Detector, context: Context) -> None:
@@ -84,8 +84,9 @@ class _Extraction:
     """One run of the stage: decode, gate, detect in batches, track, keep best shots, write what has ended."""
 
     def __init__(self, run: StageRun, source: Source, detector: Detector, context: Context) -> None:
-        self.run, self.source, self.detector, self.context = run, source, detector, context
+        self.run, self.source, self.context = run, source, context
         self.profile = context.profile
+        self.area = SearchArea(detector, self.profile)
         self.in_order = source.record.clock == "order"
         self.tracker = Tracker(self.profile.track, self.profile.detect.min_score)
         self.people: dict[int, _Person] = {}
@@ -101,7 +102,7 @@ class _Extraction:
         self.context.listener.started("extract", self.source.frame_count_from_header)
         events: list[Event] = []
         for event in self._events():
-            if events and isinstance(event, Frame) and not _fits(event, events, self.profile.detect.batch):
+            if events and isinstance(event, Seen) and not _fits(event, events, self.area.together):
                 self._flush(events)
             events.append(event)
         self._flush(events)
@@ -119,6 +120,7 @@ class _Extraction:
             )
         close_accounts(self.run, {"frames": self.frames, "faces": self.faces, "shots": self.shots})
         self.run.details["tracks"] = self.confirmed
+        self.run.details["search"] = self.area.account
         self.run.details["source_sha256_after"] = self.source.record.sha256
         self.run.details["durations_s"] = self.watch.seconds
         return frames
@@ -138,10 +140,10 @@ class _Extraction:
                 continue
             now = item.timestamp.seconds
             with self.watch.measure("motion"):
-                moved = not gated or gate.moved(item)
-            if moved:
+                look = gate.look(item) if gated else None
+            if look is None or look.moved:
                 quiet.end()
-                yield item
+                yield Seen(item, look)
             else:
                 quiet.add(item)
                 self.context.listener.advanced("extract")
@@ -158,22 +160,22 @@ class _Extraction:
             yield item
 
     def _flush(self, events: list[Event]) -> None:
-        frames = [event for event in events if isinstance(event, Frame)]
+        seen = [event for event in events if isinstance(event, Seen)]
         with self.watch.measure("detect"):
-            found = iter(detect_faces(self.detector, [frame.pixels for frame in frames], self.profile.detect))
+            found = iter(self.area.find(seen, self.tracker.boxes))
         with self.watch.measure("track and keep"):
             for event in events:
-                if isinstance(event, Frame):
-                    self._analyse(event, next(found))
+                if isinstance(event, Seen):
+                    self._analyse(event.frame, next(found))
                 else:
                     self.tracker.idle(event)
         events.clear()
 
-    def _analyse(self, frame: Frame, detections: tuple[Detection, ...]) -> None:
-        self.run.record("frames", _frame_record(frame))
+    def _analyse(self, frame: Frame, found: Found) -> None:
+        self.run.record("frames", _frame_record(frame, found.windows))
         self.frames.wrote()
         now = frame.timestamp.seconds
-        detections = self._alignable(frame, detections)
+        detections = self._alignable(frame, found.faces)
         owners = self.tracker.update(now, detections)
         for detection, owner in zip(detections, owners, strict=True):
             if owner is None:
@@ -343,12 +345,13 @@ class _Quiet:
         self._count = 0
 
 
-def _fits(frame: Frame, events: list[Event], batch: int) -> bool:
-    frames = [event for event in events if isinstance(event, Frame)]
-    return len(frames) < batch and all(other.pixels.shape == frame.pixels.shape for other in frames[-1:])
+def _fits(seen: Seen, events: list[Event], most: int) -> bool:
+    others = [event for event in events if isinstance(event, Seen)]
+    shape = seen.frame.pixels.shape
+    return len(others) < most and all(other.frame.pixels.shape == shape for other in others[-1:])
 
 
-def _frame_record(frame: Frame) -> FrameRecord:
+def _frame_record(frame: Frame, windows: tuple[Window, ...] | None) -> FrameRecord:
     return FrameRecord(
         id=frame.id,
         index=frame.index,
@@ -358,4 +361,5 @@ def _frame_record(frame: Frame) -> FrameRecord:
         height_px=frame.pixels.shape[0],
         keyframe=frame.keyframe,
         pixels_sha256=sha256_array(frame.pixels),
+        windows=windows,
     )

@@ -47,12 +47,17 @@ class Sample(Section):
 
 
 class Motion(Section):
-    """Motion gating: a frame in which no block moved since the last analysed one is skipped, and counted."""
+    """Motion gating: a frame in which no block moved since the last analysed one is skipped, and counted.
+
+    `regions`: within a frame a face is looked for only where a block moved, and where a face was; of no effect where
+    the gate is off.
+    """
 
     enabled: bool = True
     block_px: Annotated[int, Field(ge=4, le=128)] = 16
     threshold_levels: Annotated[float, Field(gt=0, le=255)] = 6.0
     refresh_s: Annotated[float, Field(gt=0)] = 2.0
+    regions: bool = False
 
 
 class Lens(Section):

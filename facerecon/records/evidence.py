@@ -51,7 +51,11 @@ class Timestamp(Record):
 
 
 class FrameRecord(Record):
-    """One frame that was analysed. `index` counts the source's frames in presentation order from 0."""
+    """One frame that was analysed. `index` counts the source's frames in presentation order from 0.
+
+    `windows`: where in it faces were looked for, (x0, y0, x1, y1) in px, the right and lower ends outside; None:
+    everywhere.
+    """
 
     id: str
     index: Annotated[int, Field(ge=0)]
@@ -61,6 +65,7 @@ class FrameRecord(Record):
     height_px: Annotated[int, Field(gt=0)]
     keyframe: bool
     pixels_sha256: Sha256
+    windows: tuple[tuple[int, int, int, int], ...] | None = None
 
 
 class Skipped(Record):

@@ -6,8 +6,9 @@ what was done to them. `VideoWriter` writes new pictures at those times; it neve
 
 from facerecon.video.container import VideoSource
 from facerecon.video.interlacing import Deinterlace, Interlacing
-from facerecon.video.motion import MotionGate
+from facerecon.video.motion import Look, MotionGate
 from facerecon.video.opening import open_source, source_digest
+from facerecon.video.regions import Regions, Window
 from facerecon.video.sound import AudioCopy
 from facerecon.video.sources import Source
 from facerecon.video.stills import AnimationSource, FolderSource, ImageSource
@@ -20,11 +21,14 @@ __all__ = [
     "FolderSource",
     "ImageSource",
     "Interlacing",
+    "Look",
     "MotionGate",
+    "Regions",
     "Source",
     "VideoCodec",
     "VideoSource",
     "VideoWriter",
+    "Window",
     "WrittenVideo",
     "open_source",
     "source_digest",

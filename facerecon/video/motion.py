@@ -6,6 +6,7 @@ that anything as large as a block (16 px: the smallest face worth finding) fills
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import cv2
@@ -30,6 +31,15 @@ _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _CLOCK_TEXT_CELLS = np.ones((3, 7), np.uint8)
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the gate saw of a frame: whether it is to be analysed, its cells, and the cells of a running clock."""
+
+    moved: bool
+    cells: Cells
+    clock: Mask | None
+
+
 class MotionGate:
     """Compares each frame with the last one that was let through.
 
@@ -51,17 +61,19 @@ class MotionGate:
 
     def moved(self, frame: Frame) -> bool:
         """Say whether a frame is to be analysed; frames are given in presentation order. The first one always is."""
-        if not self._settings.enabled:
-            return True
+        return not self._settings.enabled or self.look(frame).moved
+
+    def look(self, frame: Frame) -> Look:
+        """Look at a frame, in presentation order; the first one always counts as moved."""
         cells, now = cell_means(frame.pixels, self._cell_px), frame.timestamp.seconds
         if frame.pixels.shape != self._shape:
             self._shape, self._reference, self._clock = frame.pixels.shape, None, _ClockText()
-        known = self._clock.cells(cells, now, self._settings.threshold_levels)
+        clock = self._clock.cells(cells, now, self._settings.threshold_levels)
         late = now - self._reference_time >= Fraction(str(self._settings.refresh_s))
-        if self._reference is None or late or self._differs(cells, self._reference, known):
+        if self._reference is None or late or self._differs(cells, self._reference, clock):
             self._reference, self._reference_time = cells, now
-            return True
-        return False
+            return Look(True, cells, clock)
+        return Look(False, cells, clock)
 
     def _differs(self, cells: Cells, reference: Cells, ignored: Mask | None) -> bool:
         moved = changed(cells, reference, self._settings.threshold_levels)

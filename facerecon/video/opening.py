@@ -8,7 +8,7 @@ from pathlib import Path
 from facerecon.errors import EvidenceError
 from facerecon.video.container import VideoSource
 from facerecon.video.interlacing import Deinterlace
-from facerecon.video.sources import Source, file_digest, unreadable
+from facerecon.video.sources import Source, file_digest, require_text, unreadable
 from facerecon.video.stills import AnimationSource, FolderSource, ImageSource, folder_digest, picture_kind
 
 
@@ -26,8 +26,10 @@ def open_source(path: Path, *, deinterlace: Deinterlace = "never", square_pixels
     What is done is named in `Source.preparation`.
 
     Raises:
-        EvidenceError: missing, unreadable, empty, a special file, not media, without a video stream, or too large.
+        EvidenceError: missing, unreadable, empty, a special file, not media, without a video stream, too large, or its
+            name is no text.
     """
+    require_text(path, path)
     mode = _mode(path)
     if stat.S_ISDIR(mode):
         return FolderSource(path)

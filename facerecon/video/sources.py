@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+from facerecon.characters import is_text
 from facerecon.errors import EvidenceError, IntegrityError
 from facerecon.hashing import sha256_file
 from facerecon.profiles import Sample
@@ -155,6 +156,25 @@ class Sampler:
 def source_name(path: Path) -> str:
     """Return the name of a file or folder, also for '.' and 'folder/'."""
     return path.name or path.resolve().name
+
+
+def require_text(path: Path, source: Path) -> None:
+    """Make sure that a path can be stated in records, which are text.
+
+    Args:
+        path: the source, or a file of the folder that it is.
+        source: the source.
+
+    Raises:
+        EvidenceError: it holds bytes that are not UTF-8.
+    """
+    if is_text(str(path)):
+        return
+    named = f"source {source}" if path == source else f"source {source}: the name of {path.name}"
+    raise EvidenceError(
+        f"{named} holds bytes that are not UTF-8, so no record can state it; rename it, or link to it from a folder "
+        "and under a name that are (ln -s)"
+    )
 
 
 def file_digest(path: Path) -> str:

@@ -28,6 +28,7 @@ from facerecon.video.sources import (
     Sampler,
     Source,
     file_digest,
+    require_text,
     source_name,
     unreadable,
 )
@@ -224,6 +225,9 @@ def _digests(files: list[Path]) -> list[str]:
 def _list_pictures(path: Path) -> tuple[list[Path], list[dict[str, str]]]:
     try:
         entries = sorted(path.iterdir(), key=natural_key)
+        # Also those that are left out are listed by name.
+        for entry in entries:
+            require_text(entry, path)
         reasons = [(entry, _not_a_picture(entry)) for entry in entries]
     except OSError as error:
         raise unreadable(path, error) from None

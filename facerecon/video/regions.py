@@ -1,0 +1,157 @@
+"""Where in a frame a face is looked for: where something moved, and where a face was. Owns the windows, drops nothing.
+
+Made for a mostly static camera, as the motion gate is: what the gate is in time, this is in space. A face that is
+neither tracked nor in a cell that changed since that cell was last searched cannot have come or gone; every `refresh_s`
+the whole picture is searched all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from facerecon.profiles import Motion
+from facerecon.records import Box
+from facerecon.video.motion import Cells, Look, Mask, changed
+
+Window = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in px of the picture, the right and lower ends outside."""
+
+# Windows begin at multiples of the detector's coarsest stride, so that its anchors are those of the whole picture.
+_STRIDE_PX = 32
+# Few different sizes: the detector prepares itself for each new one. So many steps across, and down.
+_STEPS = (5, 4)
+# Round what moved: blocks, and a share of the picture's height. More of the face than its moving part, and context.
+_MARGIN_BLOCKS, _MARGIN_SHARE = 3, 1 / 12
+# With more than this share of the picture, or more windows, the whole picture is as fast.
+_MOST_SHARE, _MOST_WINDOWS = 0.6, 6
+
+
+class Regions:
+    """Chooses the windows of one frame after another; remembers for each cell what it was like when last searched."""
+
+    def __init__(self, settings: Motion) -> None:
+        """Take the gate's settings; `block_px` is in pixels of the source."""
+        self._settings = settings
+        self._cell_px = max(2, settings.block_px // 2)
+        self._size = (0, 0)
+        self._searched: Cells | None = None
+        self._whole_s = Fraction(0)
+        self._moved: Mask | None = None
+        self._faces: tuple[Box, ...] = ()
+
+    def expect(self, faces: Iterable[Box]) -> None:
+        """Tell where faces were last seen; what moved before is forgotten."""
+        self._faces, self._moved = tuple(faces), None
+
+    def found(self, faces: Iterable[Box]) -> None:
+        """Tell of faces besides, which a search of the whole picture found."""
+        self._faces = (*self._faces, *faces)
+
+    def due(self, size: tuple[int, int], now: Fraction) -> bool:
+        """Say whether the whole picture must be searched: it is the first, the first of its size, or it is time."""
+        late = now - self._whole_s >= Fraction(str(self._settings.refresh_s))
+        return self._searched is None or size != self._size or late
+
+    def windows(self, size: tuple[int, int], now: Fraction, look: Look) -> tuple[Window, ...] | None:
+        """Return the windows of a frame that is analysed, disjoint; None for the whole picture.
+
+        Args:
+            size: the picture's width and height, px.
+            now: its presentation time, seconds.
+            look: what the gate saw of it.
+        """
+        if self._searched is None or size != self._size:
+            self._search_all(size, now, look)
+            return None
+        level = _level(look.cells)
+        moved = self._remembered(changed(level, self._searched, self._settings.threshold_levels), look.clock)
+        found = None if self.due(size, now) else self._around(moved, size)
+        if found is None:
+            self._search_all(size, now, look)
+            return None
+        for window in found:
+            inside = self._cells_within(window)
+            self._searched[inside] = level[inside]
+        return found
+
+    def _search_all(self, size: tuple[int, int], now: Fraction, look: Look) -> None:
+        if size != self._size:
+            self._moved = None
+        self._size, self._whole_s, self._searched = size, now, _level(look.cells)
+
+    def _remembered(self, moved: Mask, clock: Mask | None) -> Mask:
+        """Return what has moved since the faces were told: who stops walking now is looked for where they stop."""
+        moved = moved if clock is None else moved & ~clock
+        self._moved = moved if self._moved is None else self._moved | moved
+        return self._moved
+
+    def _around(self, moved: Mask, size: tuple[int, int]) -> tuple[Window, ...] | None:
+        """Return the windows round what moved and round the faces; None: the whole picture."""
+        mask = moved.astype(np.uint8)
+        cell = self._cell_px
+        for x0, y0, x1, y1 in self._faces:
+            mask[int(y0) // cell : int(y1) // cell + 1, int(x0) // cell : int(x1) // cell + 1] = 1
+        margin = -(-round(max(_MARGIN_BLOCKS * self._settings.block_px, size[1] * _MARGIN_SHARE)) // cell)
+        side = 2 * margin + 1
+        spread = cv2.dilate(mask, np.ones((side, side), np.uint8))
+        _, _, parts, _ = cv2.connectedComponentsWithStats(spread, connectivity=8)
+        boxes = [(x * cell, y * cell, (x + w) * cell, (y + h) * cell) for x, y, w, h, _ in parts[1:].tolist()]
+        return merged(boxes, size)
+
+    def _cells_within(self, window: Window) -> tuple[slice, slice]:
+        x0, y0, x1, y1 = window
+        return slice(-(-y0 // self._cell_px), y1 // self._cell_px), slice(-(-x0 // self._cell_px), x1 // self._cell_px)
+
+
+def _level(cells: Cells) -> Cells:
+    """Return grey levels less their median, which follows a flicker of the whole picture."""
+    return np.asarray(cells - np.median(cells), np.float32)
+
+
+def merged(boxes: Sequence[Window], size: tuple[int, int]) -> tuple[Window, ...] | None:
+    """Return disjoint windows of few sizes that hold the boxes; None where the whole picture is as fast.
+
+    Args:
+        boxes: what is to be held, px.
+        size: the picture's width and height, px.
+    """
+    windows: list[Window] = []
+    for box in boxes:
+        window = fitted(box, size)
+        while touching := [each for each in windows if _overlap(each, window)]:
+            windows = [each for each in windows if each not in touching]
+            window = fitted(_hull([window, *touching]), size)
+        windows.append(window)
+    area = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in windows)
+    if len(windows) > _MOST_WINDOWS or area > _MOST_SHARE * size[0] * size[1]:
+        return None
+    return tuple(sorted(windows))
+
+
+def fitted(box: Window, size: tuple[int, int]) -> Window:
+    """Return the smallest window of one of the few sizes that holds a box; it begins on the detector's grid."""
+    x0, x1 = _span(box[0], box[2], size[0], _STEPS[0])
+    y0, y1 = _span(box[1], box[3], size[1], _STEPS[1])
+    return x0, y0, x1, y1
+
+
+def _span(low: int, high: int, length: int, steps: int) -> tuple[int, int]:
+    step = _STRIDE_PX * -(-length // (_STRIDE_PX * steps))
+    begin = max(0, low) // _STRIDE_PX * _STRIDE_PX
+    extent = -(-(min(high, length) - begin) // step) * step
+    if begin + extent <= length:
+        return begin, begin + extent
+    return max(0, (length - extent) // _STRIDE_PX * _STRIDE_PX), length
+
+
+def _overlap(a: Window, b: Window) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _hull(windows: Sequence[Window]) -> Window:
+    x0, y0, x1, y1 = zip(*windows, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
