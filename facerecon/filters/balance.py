@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facerecon.filters.light import Plane, to_levels, to_linear
+from facerecon.filters.light import to_levels, to_linear
 from facerecon.filters.outcome import Filtered
 from facerecon.records import RGB
 
@@ -68,7 +69,7 @@ def white_balance(
         raise ValueError("white_balance needs 0 <= strength <= 1, max_distance_uv >= 0, 1700 <= light_k <= 25000")
     linear = to_linear(pixels)
     given = _given_light(light_k, light_rgb)
-    light = given if given is not None else _estimate(pixels, linear, 1.0 if method == "grey-world" else _NORM)
+    light = given if given is not None else _estimate(pixels, 1.0 if method == "grey-world" else _NORM)
     if light is None:
         return Filtered(pixels, False, "colour unchanged: too few pixels that are neither black nor at the limit")
     distance, kelvin = _nearest_lamp(light)
@@ -93,7 +94,7 @@ def scene_light(pixels: RGB, *, max_distance_uv: float = 0.03) -> tuple[float, f
     size = (small.shape[1] // shrink, small.shape[0] // shrink)
     if shrink > 1 and min(size) > 0:
         pixels = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.uint8)
-    light = _estimate(pixels, to_linear(pixels), _NORM)
+    light = _estimate(pixels, _NORM)
     if light is None or _nearest_lamp(light)[0] > max_distance_uv:
         return None
     red, green, blue = (round(float(value), 6) for value in light / light.mean())
@@ -108,12 +109,14 @@ def _given_light(light_k: float | None, light_rgb: tuple[float, float, float] | 
     return np.asarray(light_rgb, dtype=np.float64)
 
 
-def _estimate(pixels: RGB, linear: Plane, norm: float) -> Triple | None:
+def _estimate(pixels: RGB, norm: float) -> Triple | None:
+    """Return the norm of each channel's linear light over the usable pixels, counted by their 256 levels."""
     peak = pixels.max(axis=2)
     usable = (peak > 4) & (peak < 252)
     if usable.mean() < _MINIMUM_SHARE:
         return None
-    light = (linear[usable].astype(np.float64) ** norm).mean(axis=0) ** (1 / norm)
+    counts = np.stack([np.bincount(channel, minlength=256) for channel in pixels[usable].T])
+    light = (counts @ _powers(norm) / usable.sum()) ** (1 / norm)
     return np.asarray(np.maximum(light, 1e-3 * light.max()), dtype=np.float64)
 
 
@@ -140,9 +143,22 @@ def _lamp_uv(kelvin: Triple) -> Triple:
     return np.stack([u, v], axis=-1)
 
 
-def _nearest_lamp(light: Triple) -> tuple[float, float]:
+@lru_cache(maxsize=8)
+def _powers(norm: float) -> Triple:
+    """Return the linear light of each level, to the power of `norm`."""
+    return np.asarray(to_linear(np.arange(256, dtype=np.uint8)).astype(np.float64) ** norm)
+
+
+@lru_cache(maxsize=1)
+def _lamps() -> tuple[Triple, Triple]:
+    """Return the temperatures of black bodies, K, and their colours."""
     kelvin = 1 / np.linspace(1 / _HOTTEST_K, 1 / _COOLEST_K, 400)
-    distances = np.linalg.norm(_lamp_uv(kelvin) - _uv(light), axis=1)
+    return kelvin, _lamp_uv(kelvin)
+
+
+def _nearest_lamp(light: Triple) -> tuple[float, float]:
+    kelvin, colours = _lamps()
+    distances = np.linalg.norm(colours - _uv(light), axis=1)
     best = int(distances.argmin())
     return float(distances[best]), float(kelvin[best])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -15,6 +16,7 @@ from facerecon.filters.balance import scene_light
 from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
+from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.search_area import Found, SearchArea, Seen
 from facerecon.profiles import Profile
 from facerecon.records import (
@@ -34,6 +36,8 @@ from facerecon.stages import Detector
 from facerecon.video import MotionGate, Source, Window
 
 Event = Seen | Fraction
+_AHEAD = 8
+"""Frames that are decoded while others are searched; each is held in memory."""
 
 
 def extract(case: Case, source: Source, detector: Detector, context: Context) -> None:
@@ -101,11 +105,12 @@ class _Extraction:
         """Go through the source once."""
         self.context.listener.started("extract", self.source.frame_count_from_header)
         events: list[Event] = []
-        for event in self._events():
-            if events and isinstance(event, Seen) and not _fits(event, events, self.area.together):
-                self._flush(events)
-            events.append(event)
-        self._flush(events)
+        with closing(ahead(self._seen(), _AHEAD)) as items:
+            for event in self._events(items):
+                if events and isinstance(event, Seen) and not _fits(event, events, self.area.together):
+                    self._flush(events)
+                events.append(event)
+            self._flush(events)
         for track in self.tracker.finish():
             self._close(track)
         self.context.listener.finished("extract")
@@ -127,37 +132,42 @@ class _Extraction:
 
     # --- frames -------------------------------------------------------------------------------------------------------
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self, items: Iterator[Seen | Skipped]) -> Iterator[Event]:
         """Yield frames to analyse and, as durations, times in which nothing moved."""
-        gate = MotionGate(self.profile.extract.motion)
-        gated = self.profile.extract.motion.enabled and not self.in_order
         before: Fraction | None = None
         quiet = _Quiet(self.frames)
-        for item in self._timed(self.source.frames(self.profile.extract.sample)):
+        for item in items:
             if isinstance(item, Skipped):
                 self.frames.omit(item)
                 self.context.listener.advanced("extract", item.count)
                 continue
-            now = item.timestamp.seconds
-            with self.watch.measure("motion"):
-                look = gate.look(item) if gated else None
-            if look is None or look.moved:
+            now = item.frame.timestamp.seconds
+            if item.look is None or item.look.moved:
                 quiet.end()
-                yield Seen(item, look)
+                yield item
             else:
-                quiet.add(item)
+                quiet.add(item.frame)
                 self.context.listener.advanced("extract")
                 yield now - before if before is not None else Fraction(0)
             before = now
         quiet.end()
 
-    def _timed(self, items: Iterator[Frame | Skipped]) -> Iterator[Frame | Skipped]:
+    def _seen(self) -> Iterator[Seen | Skipped]:
+        """Decode, and look at each frame for motion: this runs ahead of the rest, beside it."""
+        gate = MotionGate(self.profile.extract.motion)
+        gated = self.profile.extract.motion.enabled and not self.in_order
+        frames = self.source.frames(self.profile.extract.sample)
         while True:
             with self.watch.measure("decode"):
-                item = next(items, None)
+                item = next(frames, None)
             if item is None:
                 return
-            yield item
+            if isinstance(item, Skipped):
+                yield item
+                continue
+            with self.watch.measure("motion"):
+                look = gate.look(item) if gated else None
+            yield Seen(item, look)
 
     def _flush(self, events: list[Event]) -> None:
         seen = [event for event in events if isinstance(event, Seen)]

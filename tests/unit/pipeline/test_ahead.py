@@ -1,0 +1,97 @@
+"""Working ahead: the same items in the same order, never too many of them, and nothing left running."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facerecon.pipeline.ahead import ahead
+
+
+def running() -> int:
+    return sum(thread.name == "ahead" for thread in threading.enumerate())
+
+
+class Numbers:
+    """Counts up; knows how far it came, whether it was closed, and by which thread it was used."""
+
+    def __init__(self, count: int, fail_at: int | None = None) -> None:
+        self.count, self.fail_at = count, fail_at
+        self.made = 0
+        self.closed = False
+        self.threads: set[int] = set()
+
+    def __call__(self) -> Iterator[int]:
+        try:
+            for number in range(self.count):
+                self.threads.add(threading.get_ident())
+                if number == self.fail_at:
+                    raise ValueError("the disk is gone")
+                self.made += 1
+                yield number
+        finally:
+            self.closed = True
+            self.threads.add(threading.get_ident())
+
+
+@given(st.integers(0, 40), st.integers(1, 8))
+def test_items_come_unchanged_and_in_order(count: int, depth: int) -> None:
+    numbers = Numbers(count)
+    assert list(ahead(numbers(), depth)) == list(range(count))
+    assert numbers.closed
+    assert running() == 0
+
+
+def test_never_more_than_the_depth_is_made_ahead() -> None:
+    numbers = Numbers(1000)
+    for used, _ in enumerate(ahead(numbers(), 3), start=1):
+        # Those that wait, the one that is used, and the one that waits for room.
+        assert numbers.made <= used + 4
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    found = []
+    with pytest.raises(ValueError, match="the disk is gone"):
+        for number in ahead(Numbers(9, fail_at=5)(), 2):
+            found.append(number)
+    assert found == [0, 1, 2, 3, 4]
+    assert running() == 0
+
+
+def test_a_consumer_that_stops_ends_the_thread_and_closes_the_source() -> None:
+    numbers = Numbers(10**9)
+    for number in (items := ahead(numbers(), 2)):
+        if number == 3:
+            items.close()
+            break
+    assert numbers.closed
+    assert running() == 0
+
+
+def test_a_consumer_that_fails_ends_the_thread_too() -> None:
+    numbers = Numbers(10**9)
+
+    def use() -> None:
+        items = ahead(numbers(), 2)
+        try:
+            for number in items:
+                if number == 3:
+                    raise KeyboardInterrupt
+        finally:
+            items.close()
+
+    with pytest.raises(KeyboardInterrupt):
+        use()
+    assert numbers.closed
+    assert running() == 0
+
+
+def test_the_source_is_used_by_one_thread_only_and_not_by_this_one() -> None:
+    numbers = Numbers(20)
+    list(ahead(numbers(), 2))
+    assert len(numbers.threads) == 1
+    assert threading.get_ident() not in numbers.threads
