@@ -6,7 +6,8 @@
 PEOPLE and CLIPS as in benchmarks/recognition.py. The first recognizer is the baseline. Landmarks are those of the sharp
 picture, carried into the degraded one, so that the recognizer is measured and not the detector; with `--found` the face
 is looked for in the degraded picture, as in footage. All same-source pairs against all cross different-source pairs;
-intervals resample persons, and gains are paired over the same resamples.
+intervals resample persons, and gains are paired over the same resamples. "Above": the shares of same-source and of
+different-source pairs above the recognizer's own threshold.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def table(
     benches: Mapping[str, Workbench], sources: Sources, variant: str, sizes: Sequence[str], *, carried: bool, seed: int
 ) -> list[str]:
     """Return the figures of every recognizer at every size, with gains over the first."""
-    lines = table_head("faces", "recognizer", *HEAD, "TAR 1 % gain", "EER gain", "Cllr min gain")
+    lines = table_head("faces", "recognizer", *HEAD, "TAR 1 % gain", "EER gain", "Cllr min gain", "above")
     for size in sizes:
         making = Making(Degradation.parse(SIZES[size]), sources.frames, (variant,), carried)
         sets, found = dict[str, Comparison](), ""
@@ -43,19 +44,30 @@ def table(
             made, comparisons = studied(bench, sources.clips, sources.references, making)
             sets[name], found = comparisons[variant], acquired(made)
             report(f"{size} {name}")
-        lines += rows(size, sets, found, seed)
+        lines += rows(size, sets, found, seed, {name: bench.recognizer.threshold for name, bench in benches.items()})
     return lines
 
 
-def rows(size: str, sets: Mapping[str, Comparison], found: str, seed: int) -> list[str]:
+def rows(
+    size: str, sets: Mapping[str, Comparison], found: str, seed: int, thresholds: Mapping[str, float | None]
+) -> list[str]:
+    """Return one size's rows."""
     first, *_ = sets
     spread = resampled(sets, seed=seed)
     pairs = sets[first]
     lines = [row(f"`{SIZES[size]}`", f"{len(pairs.genuine)} + {len(pairs.impostor)} pairs, {found} found")]
     for name in sets:
         gains = ["", "", ""] if name == first else [gain(spread, name, first, key) for key in GAINS]
-        lines.append(row("", f"`{name}`", *figures(spread, name), *gains))
+        lines.append(row("", f"`{name}`", *figures(spread, name), *gains, above(sets[name], thresholds[name])))
     return lines
+
+
+def above(pairs: Comparison, threshold: float | None) -> str:
+    """Return the shares of same-source and of different-source pairs above a threshold."""
+    if threshold is None:
+        return "no threshold"
+    same, different = (float((each.similarity >= threshold).mean()) for each in (pairs.genuine, pairs.impostor))
+    return f"{same:.3f}, {different:.5f}"
 
 
 def arguments() -> argparse.Namespace:

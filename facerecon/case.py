@@ -28,7 +28,7 @@ from facerecon.errors import FacereconError, IntegrityError, Interrupted, Resour
 from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
 from facerecon.interruption import held
 from facerecon.ledger import Ledger, LedgerEntry
-from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, disagreements, read_bytes, require_case
+from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, Seen, disagreements, read_bytes, require_case
 from facerecon.profiles import Profile
 from facerecon.records import CaseInfo, Record
 from facerecon.recovery import recovered
@@ -48,6 +48,7 @@ class Case:
     def __init__(self, root: Path, info: CaseInfo, ledger: Ledger, manifest: Manifest, lock: int) -> None:
         """Use `create` or `open`."""
         self.root, self.info, self.ledger = root, info, ledger
+        self.seen: Seen = {}
         self._manifest, self._lock = manifest, lock
         self._files = dict(manifest.files)
 
@@ -91,8 +92,10 @@ class Case:
         require_case(root)
         lock = _locked(root)
         try:
-            ledger, manifest, strays = recovered(root)
+            seen: Seen = {}
+            ledger, manifest, strays = recovered(root, seen)
             case = cls(root, _info(root, manifest), ledger, manifest, lock)
+            case.seen = seen
             if strays:
                 case.note("case.recovered", {"removed": {name: case._remove(name) for name in strays}})
             return case

@@ -13,6 +13,12 @@ DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 # C0 and C1 controls, lone halves of surrogate pairs, line and paragraph separators.
 _ACTING = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029{DIRECTIONS}]")
 _ACTING_BUT_LINES = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029{DIRECTIONS}]")
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a name is text. Bytes in it that are not UTF-8 stand as lone halves of surrogate pairs (PEP 383)."""
+    return _HALF.search(name) is None
 
 
 def inert(text: str, *, lines: bool = False) -> str:

@@ -11,7 +11,9 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
@@ -25,6 +27,10 @@ LONGEST_PART_BYTES = 255
 DEEPEST = 16
 """Folders in folders; a case has 3."""
 _DRIVE = ":"
+HEAD_BYTES = 64
+SETTLED_NS = 5_000_000_000
+"""A file that was changed longer ago than this (5 s) has another time after the next change, on all file systems: the
+coarsest, FAT, counts in steps of 2 s."""
 
 
 def require_inside(name: str) -> str:
@@ -68,17 +74,82 @@ def read_inside(root: Path, name: str, most_bytes: int) -> bytes:
         return _read(stream, most_bytes, root, name)
 
 
-def digest_inside(root: Path, name: str, size_bytes: int | None = None) -> str:
-    """Return the SHA-256 of a regular file below a folder, read in pieces. Raises as `read_inside`, but for its size.
+def read_named(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a regular file that somebody named. Raises as `open_named`, also for a larger file."""
+    with open_named(path) as stream:
+        data = stream.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError(f"it has more than {most_bytes} bytes")
+    return data
+
+
+def open_named(path: Path) -> BufferedReader:
+    """Open a regular file that somebody named; links to it are followed, pipes are refused instead of waited for.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ValueError("it is not a regular file")
+    return os.fdopen(handle, "rb")
+
+
+@dataclass(frozen=True)
+class Digested:
+    """A file as it was hashed.
+
+    Attributes:
+        sha256: of its bytes; "" where it had another size than it should have, and was not read.
+        head: its first `HEAD_BYTES` bytes, of those that were hashed.
+        stamp: device, inode, size, times of the last change (ns) by which the file system tells any later change; None
+            where it could not: the file was changed so shortly before that a change after it may have the same time.
+    """
+
+    sha256: str
+    head: bytes = b""
+    stamp: tuple[int, ...] | None = None
+
+
+def digested_inside(root: Path, name: str, size_bytes: int, known: Digested | None = None) -> Digested:
+    """Hash a regular file below a folder, or return what is known of it where it has not changed since.
 
     Args:
         root: the folder.
         name: the file's, relative to it.
-        size_bytes: what it should have; the empty text is returned, and nothing is read, when it has another size.
+        size_bytes: what it should have.
+        known: what an earlier call returned. A program that writes to a file changes its stamp, and only who sets the
+            machine's clock can set that (POSIX.1-2008, st_ctim).
+
+    Raises:
+        IntegrityError: as `read_inside`, but for its size.
     """
     with open_inside(root, name) as stream:
-        if size_bytes is not None and os.fstat(stream.fileno()).st_size != size_bytes:
-            return ""
+        before, now_ns = _stamp(stream), time.time_ns()
+        if known is not None and known.stamp == before:
+            return known
+        if before[2] != size_bytes:
+            return Digested("")
+        try:
+            head = stream.read(HEAD_BYTES)
+            stream.seek(0)
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(root, name, error) from None
+        settled = max(before[3:]) + SETTLED_NS < now_ns and _stamp(stream) == before
+        return Digested(sha256, head, before if settled else None)
+
+
+def _stamp(stream: BufferedReader) -> tuple[int, ...]:
+    found = os.fstat(stream.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def digest_inside(root: Path, name: str) -> str:
+    """Return the SHA-256 of a regular file below a folder. Raises as `read_inside`, but for its size."""
+    with open_inside(root, name) as stream:
         try:
             return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:

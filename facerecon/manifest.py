@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import ValidationError
 
 from facerecon.characters import inert
-from facerecon.containment import digest_inside, entries_below, read_inside, require_inside
+from facerecon.containment import Digested, digested_inside, entries_below, read_inside, require_inside
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.ledger import LARGEST_BYTES, Ledger
@@ -19,6 +19,8 @@ from facerecon.records import Record, Sha256
 
 _MANIFEST = "manifest.json"
 _STATE = re.compile(r"[a-z][a-z0-9.-]{0,99}")
+Seen = dict[str, Digested]
+"""The files of a case by name, as they were hashed."""
 
 
 class FileEntry(Record):
@@ -82,11 +84,14 @@ class Manifest(Record):
 class CaseProblemsError(IntegrityError):
     """A case does not verify; `problems` lists everything that was found."""
 
+    what: ClassVar[str] = "case"
+    """What it is called in the message."""
+
     def __init__(self, root: Path, problems: Sequence[str]) -> None:
         """Keep the list; the message is one line."""
         self.problems = tuple(problems)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(f"case {root} does not verify: {problems[0]}{more}")
+        super().__init__(f"{self.what} {root} does not verify: {problems[0]}{more}")
 
 
 def verify(root: Path) -> Manifest:
@@ -99,12 +104,18 @@ def verify(root: Path) -> Manifest:
     return verified(root)[0]
 
 
-def verified(root: Path) -> tuple[Manifest, Ledger]:
-    """Verify a whole case as `verify` does, and return the manifest and the ledger that were verified."""
+def verified(root: Path, seen: Seen | None = None) -> tuple[Manifest, Ledger]:
+    """Verify a whole case as `verify` does, and return the manifest and the ledger that were verified.
+
+    Args:
+        root: the case folder.
+        seen: name -> the file as it was hashed. What has not changed since then is not read again, and what is read is
+            put in; None to read everything.
+    """
     require_case(root)
     try:
         manifest = Manifest.parse(read_bytes(root / _MANIFEST))
-        problems = _file_problems(root, manifest)
+        problems = _file_problems(root, manifest, {} if seen is None else seen)
     except IntegrityError as error:
         raise CaseProblemsError(root, [str(error)]) from None
     ledger, broken = _ledger_of(root, manifest)
@@ -140,25 +151,25 @@ def _require_case_file(name: str) -> None:
         raise IntegrityError(f"manifest.json: the file name '{inert(name[:200])}' {error}") from None
 
 
-def _file_problems(root: Path, manifest: Manifest) -> list[str]:
+def _file_problems(root: Path, manifest: Manifest, seen: Seen) -> list[str]:
     present = dict(entries_below(root))
     known = set(manifest.files) | {_MANIFEST}
     problems = [f"missing file {name}" for name in sorted(known - present.keys())]
     problems += [extra_file(name) for name in sorted(present.keys() - known)]
     for name in sorted(manifest.files.keys() & present.keys()):
-        if problem := _file_problem(root, name, manifest.files[name], regular=present[name]):
+        if problem := _file_problem(root, name, manifest.files[name], seen, regular=present[name]):
             problems.append(problem)
     return problems
 
 
-def _file_problem(root: Path, name: str, entry: FileEntry, *, regular: bool) -> str | None:
+def _file_problem(root: Path, name: str, entry: FileEntry, seen: Seen, *, regular: bool) -> str | None:
     if not regular:
         return f"{name} is a link, not a file" if (root / name).is_symlink() else f"{name} is not a regular file"
     try:
-        found = digest_inside(root, name, entry.size_bytes)
+        seen[name] = digested_inside(root, name, entry.size_bytes, seen.get(name))
     except IntegrityError as error:
         return str(error)
-    return None if found == entry.sha256 else f"changed file {name}"
+    return None if seen[name].sha256 == entry.sha256 else f"changed file {name}"
 
 
 def _ledger_of(root: Path, manifest: Manifest) -> tuple[Ledger, list[str]]:

@@ -12,14 +12,18 @@ from facerecon.containment import entries_below
 from facerecon.durable import TEMPORARY
 from facerecon.errors import IntegrityError
 from facerecon.ledger import Ledger
-from facerecon.manifest import CaseProblemsError, Manifest, extra_file, read_bytes, require_case, verified
+from facerecon.manifest import CaseProblemsError, Manifest, Seen, extra_file, read_bytes, require_case, verified
 
 EARLY = ("calibrations", "explanations", "faces", "frames", "gallery", "records", "report", "video")
 """The folders of a case into which stages write files before they end."""
 
 
-def recovered(root: Path) -> tuple[Ledger, Manifest, list[str]]:
+def recovered(root: Path, seen: Seen) -> tuple[Ledger, Manifest, list[str]]:
     """Verify a case for writing, after removing unfinished files.
+
+    Args:
+        root: the case folder.
+        seen: the files that were hashed are put in; see `facerecon.manifest.verified`.
 
     Returns:
         Ledger, manifest, and the whole files that a killed stage left and the manifest lacks, in order of their names.
@@ -34,7 +38,7 @@ def recovered(root: Path) -> tuple[Ledger, Manifest, list[str]]:
         if regular and name not in manifest.files and name.rpartition("/")[2].startswith(TEMPORARY):
             (root / name).unlink()
     try:
-        manifest, ledger = verified(root)
+        manifest, ledger = verified(root, seen)
         return ledger, manifest, []
     except CaseProblemsError as error:
         strays = _strays(root, manifest)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facerecon.commands import case_export, case_replay, case_views, options
+from facerecon.commands import case_export, case_redact, case_replay, case_views, options
 from facerecon.commands.keys import PassphraseOption, open_key
 from facerecon.console import Console
 from facerecon.errors import IntegrityError
@@ -15,7 +15,7 @@ from facerecon.errors import IntegrityError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-group = typer.Typer(help="Look at a finished case: sum up, compare, do again, hand on.", no_args_is_help=True)
+group = typer.Typer(help="Look at a finished case: sum up, compare, do again, hand on, redact.", no_args_is_help=True)
 OutArgument = Annotated[Path, typer.Argument(help="The zip to write; must not exist.", show_default=False)]
 SignOption = Annotated[
     Path | None,
@@ -125,3 +125,4 @@ def _signed(made: Any, key: Ed25519PrivateKey) -> dict[str, str]:
 
 case_replay.register(group)
 case_export.register(group)
+case_redact.register(group)

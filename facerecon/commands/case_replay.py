@@ -250,7 +250,10 @@ class _Replay:
                 if len(case.runs(stage)) < number:
                     raise
         if planned.pdf is not None and not case.runs("report"):
-            stages.run_report(self._bench(planned.reruns[0].profile), case, pdf=planned.pdf)
+            from facerecon.pipeline.reporting import language_of
+
+            bench, language = self._bench(planned.reruns[0].profile), language_of(self.original)
+            stages.run_report(bench, case, pdf=planned.pdf, language=language)
 
     def _stage(self, case: Case, source: Source, rerun: Rerun, galleries: Mapping[Key, Gallery]) -> None:
         bench, details = self._bench(rerun.profile), rerun.entry.details

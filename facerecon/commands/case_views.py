@@ -21,6 +21,8 @@ _KINDS = {
     "versions": "Versions:",
     "models": "Models:",
 }
+_NAMED = {"cpu_model": "processor", "cpu_instructions": "instruction sets", "cpu_threads": "threads"}
+"""What is called otherwise on a terminal than in the ledger."""
 _COUNTED = {
     "tracks": "tracks",
     "shots": "shots kept",
@@ -166,9 +168,13 @@ def _settings(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         for change in document[kind][:_LISTED]:
             runs = f"   ({', '.join(change['runs'])})" if change["runs"] else ""
             was, now = (_short(change[side]) for side in "ab")
-            yield Text.assemble((f"{label:<10}", "bold"), f"{change['subject']}: {was} -> {now}{runs}")
+            yield Text.assemble((f"{label:<10}", "bold"), f"{_named(change['subject'])}: {was} -> {now}{runs}")
         if len(document[kind]) > _LISTED:
             yield Text(f"{'':<10}{len(document[kind]) - _LISTED} more; see --json", style="dim")
+
+
+def _named(subject: str) -> str:
+    return _NAMED.get(subject, subject)
 
 
 def _outputs(outputs: Mapping[str, Any], differ: bool) -> Iterator[RenderableType]:
@@ -253,7 +259,7 @@ def _verdict(document: Mapping[str, Any]) -> Text:
         return Text(f"replayed: NOT bit-identical, on the same machine and versions ({runs})", style="bold red")
     tolerance = document["tolerance"]
     limits = f"PSNR {tolerance['min_psnr_db']:g} dB, similarity {tolerance['max_similarity_apart']:g}"
-    where = ", ".join(document["elsewhere"])
+    where = ", ".join(_named(each) for each in document["elsewhere"])
     if document["outside"]:
         return Text(f"replayed: OUTSIDE the tolerance ({limits}; {where} differ)", style="bold red")
     return Text(f"replayed: within the tolerance ({limits}; {where} differ) ({runs})", style="bold green")

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from facerecon.case import Case
-from facerecon.commands import options, views
+from facerecon.commands import options, timing, views
 from facerecon.commands.stages import extracted_case, run_enhance, run_render
 from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
 from facerecon.console import Console
@@ -54,6 +54,7 @@ def enhance(
     purpose: options.PurposeOption = NOT_STATED,
     output: OutputOption = Output.stills,
     limit: LimitOption = None,
+    profile_time: options.ProfileTimeOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -69,10 +70,14 @@ def enhance(
         else:
             run_render(bench, opened, "video" if output is Output.video else "frame", limit)
         document = enhance_summary(opened)
+    if profile_time:
+        document["time"] = timing.steps_in(opened.root)
     if as_json:
         console.result(document)
     console.show(views.enhancement(document))
     console.show(f"Case: {escape(str(document['case']))}")
+    if profile_time:
+        console.show(timing.table(document["time"]))
 
 
 def _refuse_repetition(case: Case, bench: Workbench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 from rich.markup import escape
 
-from facerecon.commands import options, views
+from facerecon.commands import options, timing, views
 from facerecon.commands.stages import run_extract
 from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
 from facerecon.console import Console
@@ -27,6 +27,7 @@ def extract(
     case_id: options.CaseIdOption = None,
     operator: options.OperatorOption = NOT_STATED,
     purpose: options.PurposeOption = NOT_STATED,
+    profile_time: options.ProfileTimeOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -42,7 +43,11 @@ def extract(
             )
         run_extract(bench, opened, evidence)
         document = extract_summary(opened)
+    if profile_time:
+        document["time"] = timing.steps_in(opened.root)
     if as_json:
         console.result(document)
     console.show(views.extraction(document))
     console.show(f"Case: {escape(str(document['case']))}")
+    if profile_time:
+        console.show(timing.table(document["time"]))

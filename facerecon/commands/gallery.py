@@ -70,6 +70,7 @@ def enroll(
         raise UsageError("--largest and --face both say which face is meant; give one of them")
     if name is not None and not name.strip():
         raise UsageError("--name is empty; say whose pictures these are, or leave it out")
+    options.require_text(name=name, source=source, legal_basis=legal_basis, operator=operator)
     console = Console(quiet=quiet, as_json=as_json)
     statement = Statement(source, legal_basis, operator, name, Choice(largest, face))
     done = enroll_into(gallery, sources, statement, _tools(console, profile, set_, device))

@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+from facerecon.characters import is_text
+from facerecon.errors import UsageError
+from facerecon.report.language import languages
+
 Media = Annotated[Path, typer.Argument(help="A video, an image, or a folder of images.", show_default=False)]
 Target = Annotated[
     Path,
@@ -56,7 +60,13 @@ CaseIdOption = Annotated[
 ]
 OperatorOption = Annotated[str, typer.Option("--operator", help="Who runs this.")]
 PurposeOption = Annotated[str, typer.Option("--purpose", help="Why this footage is examined.")]
+LanguageOption = Annotated[
+    str, typer.Option("--language", help=f"Language of the report, by its code: {', '.join(languages())}.")
+]
 PdfOption = Annotated[bool, typer.Option("--pdf/--no-pdf", help="Also write a PDF/A.")]
+ProfileTimeOption = Annotated[
+    bool, typer.Option("--profile-time", help="Also show where the time went, by stage and step.")
+]
 ExplainOption = Annotated[
     bool,
     typer.Option("--explain", help="Also show which parts of the faces carry the leading candidates' similarity."),
@@ -69,3 +79,15 @@ CalibrationOption = Annotated[
         show_default="those that ship with the tool",
     ),
 ]
+
+
+def require_text(**given: str | None) -> None:
+    """Make sure that what was typed can be recorded: `legal_basis` is the value of --legal-basis, and so on.
+
+    Raises:
+        UsageError: one holds bytes that are not UTF-8.
+    """
+    for name, text in given.items():
+        if not is_text(text or ""):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} '{text}' holds bytes that are not UTF-8; type it in a UTF-8 terminal")

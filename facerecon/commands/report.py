@@ -16,6 +16,7 @@ from facerecon.console import Console
 from facerecon.errors import ResourceError, UsageError
 from facerecon.pipeline.summaries import report_summary
 from facerecon.records import NOT_STATED, Conclusion
+from facerecon.report.language import language as require_language
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -69,6 +70,7 @@ def report(
         typer.Option("--signer", help="The name to sign with.", show_default="the case's operator"),
     ] = None,
     passphrase_env: PassphraseOption = None,
+    language: options.LanguageOption = "en",
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -76,12 +78,13 @@ def report(
     console = Console(quiet=quiet, as_json=as_json)
     if sign is None and signer is not None:
         raise UsageError("--signer belongs to --sign KEY.pem")
+    require_language(language)
     key = _key(console, sign, passphrase_env)
     bench = Workbench(console)
     with bench.open_case(case) as opened:
         added = {}
         name = _signer(opened, key, signer)
-        run_report(bench, opened, pdf=pdf)
+        run_report(bench, opened, pdf=pdf, language=language)
         if key is not None:
             added["signature"] = _signed(opened, key, "operator", name)
         document = {**report_summary(opened), **added}
@@ -131,6 +134,10 @@ def review(
     sign: SignOption = None,
     passphrase_env: PassphraseOption = None,
     pdf: options.PdfOption = True,
+    language: Annotated[
+        str | None,
+        typer.Option("--language", help="Language of the report.", show_default="that of the newest report"),
+    ] = None,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -139,6 +146,7 @@ def review(
     With --sign both are signed, each by its own signature. A report counts as REVIEWED when two persons agree with it.
     Neither may be the operator, and nobody reviews twice.
     """
+    from facerecon.pipeline.reporting import language_of
     from facerecon.pipeline.reviews import review as add_review
     from facerecon.pipeline.summaries import reviews_summary
 
@@ -146,10 +154,11 @@ def review(
     key = _key(console, sign, passphrase_env)
     bench = Workbench(console)
     with bench.open_case(case) as opened:
+        chosen = require_language(language or language_of(opened)).code
         added = add_review(opened, reviewer, conclusion, note, reviewed, key)
         if opened.info.operator == NOT_STATED:
             console.warn("the case names no operator, so it cannot be checked that the reviewer is somebody else")
-        run_report(bench, opened, pdf=pdf)
+        run_report(bench, opened, pdf=pdf, language=chosen)
         if key is not None:
             # The review was signed at once, so that the report shows it; this covers that report.
             _signed(opened, key, "reviewer", added.record.reviewer)

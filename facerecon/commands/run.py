@@ -8,12 +8,13 @@ from typing import Any
 import typer
 
 from facerecon.case import STAGES, Case
-from facerecon.commands import options, views
+from facerecon.commands import options, timing, views
 from facerecon.commands.stages import run_enhance, run_enroll, run_extract, run_recognize, run_report
 from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
 from facerecon.console import Console
 from facerecon.errors import UsageError
 from facerecon.pipeline import summaries
+from facerecon.report.language import language as require_language
 
 
 def register(app: typer.Typer) -> None:
@@ -34,13 +35,26 @@ def run(
     operator: options.OperatorOption = NOT_STATED,
     purpose: options.PurposeOption = NOT_STATED,
     pdf: options.PdfOption = True,
+    language: options.LanguageOption = "en",
+    profile_time: options.ProfileTimeOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
     """Do the whole job: extract, enhance, recognize, report. An interrupted run is resumed by the same command."""
     console = Console(quiet=quiet, as_json=as_json)
     bench = Workbench(console, profile, tuple(set_ or ()), device, Facts(case_id, operator, purpose))
-    document = whole_job(bench, source, gallery, case, pdf=pdf, calibration=tuple(calibration or ()), explain=explain)
+    document = whole_job(
+        bench,
+        source,
+        gallery,
+        case,
+        pdf=pdf,
+        language=language,
+        calibration=tuple(calibration or ()),
+        explain=explain,
+    )
+    if profile_time:
+        document["time"] = timing.steps_in(Path(document["case"]))
     if as_json:
         console.result(document)
     show(console, document)
@@ -53,10 +67,16 @@ def whole_job(
     root: Path | None,
     *,
     pdf: bool,
+    language: str = "en",
     calibration: tuple[Path, ...] = (),
     explain: bool = False,
 ) -> dict[str, Any]:
     """Run what the case still needs of the four stages and return the combined document."""
+    require_language(language)
+    if gallery is not None:
+        from facerecon.pipeline.enrolment import require_statable
+
+        require_statable(gallery)
     opened, evidence = bench.case_for(source, root, enhance=True, recognize=gallery is not None)
     with opened:
         _refuse_finished(opened, with_gallery=gallery is not None)
@@ -69,7 +89,7 @@ def whole_job(
         if enrolled is not None and not opened.runs("recognize"):
             run_recognize(bench, opened, enrolled, calibration, explain=explain)
         if not opened.runs("report"):
-            run_report(bench, opened, pdf=pdf)
+            run_report(bench, opened, pdf=pdf, language=language)
         return whole_document(opened)
 
 
@@ -90,6 +110,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
     console.show(views.enhancement(document["enhance"]))
     console.show(views.candidates(document["recognize"]))
     console.show(views.report_files(document["report"]))
+    if "time" in document:
+        console.show(timing.table(document["time"]))
 
 
 def _refuse_finished(case: Case, *, with_gallery: bool) -> None:

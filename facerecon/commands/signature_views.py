@@ -13,15 +13,35 @@ _MOST_ACTIONS = 6
 
 def standing(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Show what a document tells of signatures and reviews; nothing if it tells nothing."""
+    if "package" in document:
+        yield from _package(document["package"])
     signatures = document.get("signatures")
     if signatures == []:
-        yield Text("Not signed.")
+        yield Text("The case in it is not signed." if "package" in document else "Not signed.")
     for each in [*(signatures or []), *([document["signature"]] if "signature" in document else [])]:
         yield from _signature(each)
     if document.get("review_state"):
         yield Text.assemble(("Review:      ", "bold"), document["review_state"])
     for each in document.get("reviews") or []:
         yield _review(each)
+
+
+def _package(package: Mapping[str, Any]) -> Iterator[Text]:
+    yield Text.assemble(("Package:     ", "bold"), f"{package['path']}   {package['size_bytes']} bytes")
+    stated = package["digest_file"]
+    said = f"as {stated} states" if stated else "stated by no file beside it"
+    yield Text.assemble(("SHA-256:     ", "bold"), f"{package['sha256']}   {said}")
+    yield Text.assemble(("Signature:   ", "bold"), _seal(package))
+
+
+def _seal(package: Mapping[str, Any]) -> str:
+    if not package["signature_file"]:
+        return "the package is not signed"
+    if not package["key_checked"]:
+        return f"{package['signature_file']} was not checked: it needs the signer's public key, --key PUB.pem"
+    return (
+        f"{package['signature_file']} verifies, key {package['key_sha256'][:12]}...; the key is {package['key_file']}"
+    )
 
 
 def _signature(each: Mapping[str, Any]) -> Iterator[Text]:

@@ -79,14 +79,24 @@ def run_recognize(
     recognize(case, gallery, comparers, bench.context)
 
 
-def run_report(bench: Workbench, case: Case, *, pdf: bool) -> None:
-    """Write the case's report."""
+def run_report(bench: Workbench, case: Case, *, pdf: bool, language: str = "en") -> None:
+    """Write the case's report in a language, given by its code.
+
+    Raises:
+        UsageError: there is no such language.
+    """
+    from functools import partial
+
     from facerecon.pipeline.accounts import Context
     from facerecon.pipeline.reporting import report
     from facerecon.report.html import render_html
+    from facerecon.report.language import language as spoken
     from facerecon.report.pdf import render_pdf
 
-    report(case, render_html, render_pdf if pdf else None, Context(bench.profile, bench.console, software()))
+    chosen = spoken(language)
+    draw_pdf = partial(render_pdf, language=chosen) if pdf else None
+    context = Context(bench.profile, bench.console, software())
+    report(case, partial(render_html, language=chosen), draw_pdf, context, chosen.code)
 
 
 def extracted_case(bench: Workbench, target: Path, root: Path | None, *, enhance: bool = False) -> Case:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from facerecon import __version__
 from facerecon.case import Case
+from facerecon.characters import is_text
+from facerecon.commands.machine import processor
+from facerecon.commands.options import require_text
 from facerecon.console import Console
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.profiles import INTERPOLATIONS, BroughtModel, Profile, RestoreStep, load_profile
@@ -36,6 +39,18 @@ class Facts:
     case_id: str | None = None
     operator: str = NOT_STATED
     purpose: str = NOT_STATED
+
+    def number(self, root: Path) -> str:
+        """Return the case number: as given, else the name of the case's folder.
+
+        Raises:
+            UsageError: it, the operator or the purpose holds bytes that are not UTF-8.
+        """
+        require_text(case_id=self.case_id, operator=self.operator, purpose=self.purpose)
+        number = self.case_id or root.resolve().name
+        if not is_text(number):
+            raise UsageError(f"the name of case folder {root} holds bytes that are not UTF-8; give a --case-id")
+        return number
 
 
 @dataclass
@@ -77,16 +92,17 @@ class Workbench:
         Raises:
             ResourceError: a model's weights are not here.
             EvidenceError: the source cannot be read.
-            UsageError: the case belongs to another source.
+            UsageError: the case belongs to another source, or what is said of it is no text.
         """
         root = root or Path("cases") / (_stem(path))
         if (root / "case.json").exists():
             return self._existing(root, path)
         profile = self.profile
         source = _open(path, profile)
+        case_id = self.facts.number(root)
         self.require_weights(enhance=enhance, recognize=recognize)
         info = CaseInfo(
-            case_id=self.facts.case_id or root.resolve().name,
+            case_id=case_id,
             operator=self.facts.operator,
             purpose=self.facts.purpose,
             created_utc=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -263,8 +279,13 @@ def _open(path: Path, profile: Profile) -> Source:
 
 
 def software() -> dict[str, Any]:
-    """Return what can be said of the software without loading any network."""
-    return {"facerecon": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    """Return what can be said of the software, and of what it runs on, without loading any network."""
+    return {
+        "facerecon": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **processor(),
+    }
 
 
 def is_case(path: Path) -> bool:

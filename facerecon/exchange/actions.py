@@ -23,6 +23,7 @@ _WORDS = {
     "case.reviewed": "A reviewer stated a conclusion on a report of the case.",
     "case.signed": "Signed the case as it stood.",
     "case.timestamped": "Attached an external time stamp to a signature.",
+    "case.redacted": "Made this copy of a case for disclosure, in which chosen tracks are covered everywhere.",
     "case.recovered": "Took up the case after a run had been cut off.",
 }
 _LONGEST = 2000

@@ -12,7 +12,7 @@ from facerecon.errors import IntegrityError
 from facerecon.exchange.graph import Names
 from facerecon.hashing import canonical_json
 from facerecon.ledger import LedgerEntry
-from facerecon.manifest import Manifest
+from facerecon.manifest import Manifest, Seen
 from facerecon.records import CaseInfo, ChipRecord, FrameRecord, Record
 
 R = TypeVar("R", bound=Record)
@@ -25,6 +25,10 @@ class CaseFolder(Protocol):
     @property
     def root(self) -> Path:
         """The folder."""
+
+    @property
+    def seen(self) -> Seen:
+        """Its files as they were hashed; see `facerecon.manifest.verified`."""
 
     @property
     def info(self) -> CaseInfo:

@@ -26,8 +26,7 @@ from facerecon.exchange.reviews import review_nodes, review_sentence
 from facerecon.exchange.terms import PREFIXES, SPECIFICATION
 from facerecon.exchange.tools import Tools
 from facerecon.hashing import sha256_file
-from facerecon.ledger import Ledger
-from facerecon.manifest import verify
+from facerecon.manifest import verified
 
 _FRAME = 2
 """Pieces of the file that are no node: its head and its end."""
@@ -61,8 +60,8 @@ def export_case_uco(case: CaseFolder, out: Path, *, all_detections: bool = False
     _require_new(out)
     if out.resolve().is_relative_to(case.root.resolve()):
         raise UsageError(f"{out} lies in the case, where it would be an extra file; choose another --case-uco")
-    manifest = verify(case.root)
-    contents = Contents(case, manifest, Ledger.read(case.root / "ledger.jsonl").entries)
+    manifest, ledger = verified(case.root, case.seen)
+    contents = Contents(case, manifest, ledger.entries)
     count = _write(out, graph(contents, all_detections))
     return Exported(out, sha256_file(out), out.stat().st_size, count, manifest.ledger_head, manifest.digest)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from facerecon.exchange.contents import Contents
@@ -183,7 +183,7 @@ def case_files(contents: Contents, roles: Mapping[str, str], origins: Mapping[st
             path,
             entry.sha256,
             entry.size_bytes,
-            png_size(contents.case.root / path) if path.endswith(".png") else None,
+            png_size(contents.case.seen[path].head) if path.endswith(".png") else None,
             uco_core__description=roles.get(path),
             case_investigation__wasDerivedFrom=refs(list(origins.get(path, ()))),
         )
@@ -232,13 +232,11 @@ def gallery_name(file: str) -> str:
     return f"gallery: {file}"
 
 
-def png_size(path: Path) -> tuple[int, int] | None:
-    """Return width and height from a PNG's header (ISO/IEC 15948), or None where there is none."""
-    with path.open("rb") as stream:
-        head = stream.read(_PNG_HEADER.size)
+def png_size(head: bytes) -> tuple[int, int] | None:
+    """Return width and height from the first bytes of a PNG (ISO/IEC 15948), or None where there is no such header."""
     if len(head) < _PNG_HEADER.size:
         return None
-    magic, chunk, width, height = _PNG_HEADER.unpack(head)
+    magic, chunk, width, height = _PNG_HEADER.unpack_from(head)
     return (width, height) if (magic, chunk) == (_PNG_MAGIC, b"IHDR") else None
 
 

@@ -45,6 +45,7 @@ def list_pictures(source: Path, name: str | None = None) -> list[GalleryFile]:
         return _in_folder(source, name)
     if not source.is_file():
         raise UsageError(f"{source} is neither a folder nor a file; give a folder with NAME/*.jpg or NAME.jpg files")
+    _require_shown(f"folder {source.parent}", source.name)
     return [GalleryFile(Person(name or source.stem, None, None), source, source.name)]
 
 
@@ -64,9 +65,13 @@ def _in_folder(folder: Path, name: str | None) -> list[GalleryFile]:
 def _file(path: Path, folder: Path, name: str | None, known: dict[str, Person]) -> GalleryFile:
     relative = path.relative_to(folder)
     identity = name or (relative.parts[0] if len(relative.parts) > 1 else path.stem)
-    if character := acting(relative.as_posix()):
-        raise UsageError(f"gallery {folder}: the name {inert(relative.as_posix())} holds {character}; rename it")
+    _require_shown(f"gallery {folder}", relative.as_posix())
     return GalleryFile(known.get(identity, Person(identity, None, None)), path, relative.as_posix(), folder)
+
+
+def _require_shown(where: str, name: str) -> None:
+    if character := acting(name):
+        raise UsageError(f"{where}: the name {inert(name)} holds {character}; rename it")
 
 
 def read_pixels(picture: GalleryFile) -> tuple[str, RGB | None, str]:

@@ -13,11 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from facerecon.containment import read_named
 from facerecon.durable import write_whole
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.likelihood.calibration import SCHEMA, Calibration
 
+LARGEST_BYTES = 1 << 24
+"""No calibration is larger (16 MiB); those that ship have less than a fiftieth of it."""
 _DIGEST = "sha256"
 
 
@@ -47,9 +50,10 @@ def read_calibration(path: Path) -> Calibration:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); give the path of a calibration") from error
+        return read_named(path, LARGEST_BYTES)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: cannot be read ({why}); give the path of a calibration") from error
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:

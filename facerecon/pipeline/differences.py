@@ -15,7 +15,7 @@ from facerecon.case import Case
 from facerecon.errors import IntegrityError
 from facerecon.ledger import LedgerEntry
 from facerecon.pipeline.changes import ABSENT, Change, changed, flat, gathered
-from facerecon.pipeline.outputs import FileDifference, is_video, measured, videos
+from facerecon.pipeline.outputs import FileDifference, Stated, is_video, measured, videos
 from facerecon.profiles.documents import parse_yaml
 
 ANALYSES = ("extract", "enhance", "recognize", "render", "measure")
@@ -39,6 +39,8 @@ _SETTINGS = (
     "limit",
     "reference",
 )
+_LATER = frozenset({"cpu_instructions", "cpu_model"})
+"""What older ledgers do not have: there it is not known, which is no difference."""
 Key = tuple[str, int]
 """A run of a stage: the stage and its number from 1."""
 
@@ -151,7 +153,8 @@ def _outputs(runs: Mapping[Key, LedgerEntry]) -> dict[str, str]:
 
 def _file(a: Case, b: Case, path: str, digest_a: str, digest_b: str) -> FileDifference:
     if is_video(path):
-        return FileDifference(path, digest_a, digest_b, videos(a.root / path, b.root / path))
+        found = videos(Stated(a.root, path, digest_a), Stated(b.root, path, digest_b))
+        return FileDifference(path, digest_a, digest_b, found)
     return FileDifference(path, digest_a, digest_b, measured(path, a.bytes_of(path), b.bytes_of(path)))
 
 
@@ -211,6 +214,7 @@ def _versions(a: Case, b: Case, of_a: Mapping[Key, LedgerEntry], of_b: Mapping[K
         (run_name(key), each)
         for key in sorted(of_a.keys() & of_b.keys())
         for each in changed(of_a[key].details.get("runtime", {}), of_b[key].details.get("runtime", {}))
+        if each.subject not in _LATER or ABSENT not in (each.a, each.b)
     )
     return gathered([*(("case", each) for each in made), *ran])
 

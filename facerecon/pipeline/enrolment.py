@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from facerecon.characters import is_text
 from facerecon.errors import UsageError
 from facerecon.faces.quality import assess
 from facerecon.faces.shots import crop_bounds
@@ -177,12 +178,27 @@ def open_gallery(
     """Read a persistent gallery, or read a plain folder of pictures and enrol it in memory.
 
     Raises:
-        UsageError: there is nothing to compare with, or the gallery's vectors are another recognizer's.
+        UsageError: there is nothing to compare with, the gallery's vectors are another recognizer's, or its path is
+            no text.
         IntegrityError: the persistent gallery is damaged.
     """
+    require_statable(folder)
     if is_store(folder):
         return stored_gallery(read_store(folder), recognizer)
     return enroll(folder, detector, recognizer, profile, listener)
+
+
+def require_statable(folder: Path) -> None:
+    """Make sure that a case can state which gallery it was compared with.
+
+    Raises:
+        UsageError: its path holds bytes that are not UTF-8.
+    """
+    if not is_text(str(folder)):
+        raise UsageError(
+            f"the path of gallery {folder} holds bytes that are not UTF-8, so no record can state it; rename it, or "
+            "link to it under another name (ln -s)"
+        )
 
 
 def stored_gallery(store: Store, recognizer: Recognizer) -> Gallery:

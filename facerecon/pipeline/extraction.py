@@ -136,7 +136,11 @@ class _Extraction:
         """Yield frames to analyse and, as durations, times in which nothing moved."""
         before: Fraction | None = None
         quiet = _Quiet(self.frames)
-        for item in items:
+        while True:
+            with self.watch.measure("wait for frames"):
+                item = next(items, None)
+            if item is None:
+                break
             if isinstance(item, Skipped):
                 self.frames.omit(item)
                 self.context.listener.advanced("extract", item.count)

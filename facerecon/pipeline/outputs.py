@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from facerecon.containment import open_inside
 from facerecon.errors import FacereconError, IntegrityError
 from facerecon.fidelity import psnr_db
 from facerecon.pictures import decode_picture
@@ -106,16 +109,49 @@ def measured(path: str, a: bytes, b: bytes) -> PictureDifference | RecordsDiffer
 
 
 def is_video(path: str) -> bool:
-    """Tell whether a file is a video, which `videos` measures from its path."""
+    """Tell whether a file is a video, which `videos` measures without reading it whole."""
     return path.endswith(_VIDEOS)
 
 
-def videos(a: Path, b: Path) -> PictureDifference:
-    """Measure how far two videos' frames are apart; what cannot be decoded is told as the problem."""
-    try:
-        return pictures(_frames(a), _frames(b))
-    except FacereconError as error:
-        return PictureDifference(frames=0, problem=str(error))
+@dataclass(frozen=True)
+class Stated:
+    """A file of a case as its manifest states it: the case's folder, the file's name in it, its SHA-256."""
+
+    root: Path
+    name: str
+    sha256: str
+
+
+def videos(a: Stated, b: Stated) -> PictureDifference:
+    """Measure how far two videos' frames are apart; what cannot be decoded is told as the problem.
+
+    Raises:
+        IntegrityError: one is not the file that its case states, before its frames are read or after.
+    """
+    with _held(a) as left, _held(b) as right:
+        try:
+            return pictures(_frames(left), _frames(right))
+        except FacereconError as error:
+            told = str(error).replace(str(left), str(a.root / a.name)).replace(str(right), str(b.root / b.name))
+            return PictureDifference(frames=0, problem=told)
+
+
+@contextmanager
+def _held(stated: Stated) -> Iterator[Path]:
+    """Open a file, check its bytes, and yield a path that leads to what was opened, whatever lies at its name by then.
+
+    Raises:
+        IntegrityError: its bytes are not those that are stated, now or when the block ends.
+    """
+    with open_inside(stated.root, stated.name) as stream:
+        for ending in ("", " while it was read"):
+            stream.seek(0)
+            if hashlib.file_digest(stream, "sha256").hexdigest() != stated.sha256:
+                raise IntegrityError(
+                    f"{stated.root / stated.name} was changed{ending}: its digest is not the manifest's"
+                )
+            if not ending:
+                yield Path(f"/dev/fd/{stream.fileno()}")
 
 
 def pictures(a: Sequence[RGB] | Iterator[RGB], b: Sequence[RGB] | Iterator[RGB]) -> PictureDifference:

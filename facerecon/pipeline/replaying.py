@@ -26,6 +26,8 @@ _MACHINE = frozenset(
         "cpu",
         "cpu_bf16",
         "cpu_capability",
+        "cpu_instructions",
+        "cpu_model",
         "cpu_threads",
         "cuda",
         "cuda_driver",

@@ -37,7 +37,11 @@ R = TypeVar("R", bound=Record)
 
 
 def report(
-    case: Case, html: Callable[[CaseReport], str], pdf: Callable[[CaseReport], bytes] | None, context: Context
+    case: Case,
+    html: Callable[[CaseReport], str],
+    pdf: Callable[[CaseReport], bytes] | None,
+    context: Context,
+    language: str = "en",
 ) -> tuple[str, str | None]:
     """Render the report into the case.
 
@@ -46,6 +50,7 @@ def report(
         html: renders the page.
         pdf: renders the PDF, in which manifest, ledger and CASE/UCO export are embedded; None for a case without one.
         context: listener and software.
+        language: the code of the language in which `html` and `pdf` render, for the ledger.
 
     Returns:
         The paths of page and PDF within the case.
@@ -68,12 +73,19 @@ def report(
                 run.write(document, pdf(content))
             context.listener.advanced("report")
         run.details["durations_s"] = watch.seconds
+        run.details["language"] = language
         run.details["ledger_head_in_report"] = content.ledger_head
         run.details["review_state_in_report"] = content.review_state
         if content.attachments:
             run.details["attached"] = {each.name: sha256_bytes(each.data) for each in content.attachments}
     context.listener.finished("report")
     return page, document if pdf is not None else None
+
+
+def language_of(case: Case) -> str:
+    """Return the code of the language of a case's latest report; English where none or an older one is."""
+    runs = case.runs("report")
+    return str(runs[-1].details.get("language", "en")) if runs else "en"
 
 
 def _probe(case: Case) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from facerecon.review import review_state
 
 if TYPE_CHECKING:
     from facerecon.pipeline.signatures import CaseSignature
+    from facerecon.pipeline.unpacking import Sealed
 
 SCHEMA = 1
 _ATTESTING = ("case.signed", "case.timestamped")
@@ -167,6 +168,26 @@ def verify_summary(
         "ledger_entries": manifest.ledger_entries if manifest else None,
         "ledger_head": manifest.ledger_head if manifest else None,
         **(attested or dict.fromkeys(("signatures", "reviews", "review_state"))),
+    }
+
+
+def package_summary(sealed: Sealed, keys: Mapping[str, Path]) -> dict[str, Any]:
+    """Return what was checked of a package: {path, sha256, size_bytes, digest_file, signature_file, key_...}.
+
+    Args:
+        sealed: what was found.
+        keys: fingerprint -> public key file of the keys that somebody vouches for.
+    """
+    key = sealed.key_sha256
+    return {
+        "path": str(sealed.path),
+        "sha256": sealed.sha256,
+        "size_bytes": sealed.size_bytes,
+        "digest_file": None if sealed.line is None else str(sealed.line),
+        "signature_file": None if sealed.signature is None else str(sealed.signature),
+        "key_sha256": key,
+        "key_checked": key is not None,
+        "key_file": None if key is None else str(keys[key]),
     }
 
 

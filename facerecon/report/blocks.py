@@ -11,9 +11,11 @@ from typing import ClassVar, Literal
 
 from facerecon.hashing import sha256_bytes
 from facerecon.report.figures import COMPUTED, ComparisonFigure, Picture
+from facerecon.report.language import message, tr
 from facerecon.report.timeline import Timeline
 
 Tone = Literal["body", "lead", "note", "warning", "result"]
+_LABELS = {"Figure": message("Figure {number}"), "Table": message("Table {number}")}
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Beside:
 class TrackKeys:
     """What tracks are sorted and filtered by. `similarity` and `log10_lr` are of the strongest candidate, if any."""
 
+    first: float
     length: float
     quality: float
     similarity: float | None = None
@@ -88,7 +91,8 @@ class TrackKeys:
 class Card:
     """Pictures of one thing and a few lines about it; `target` is the id of the section with more.
 
-    A card with `keys` stands for a track; renderers with room draw what is `beside` its picture.
+    A card with `keys` stands for a track; renderers with room draw what is `beside` its picture. A card with `map_of`
+    holds a map that covers exactly the content of that original (its path); `map_name` is its name in a viewer.
     """
 
     title: str
@@ -98,6 +102,8 @@ class Card:
     target: str = ""
     beside: tuple[Beside, ...] = ()
     keys: TrackKeys | None = None
+    map_of: str = ""
+    map_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -309,7 +315,7 @@ def _numbered(section: Section, number: str, counters: dict[str, Iterator[int]])
 
 def _labelled(block: Block, counters: dict[str, Iterator[int]]) -> Block:
     if isinstance(block, (Cards, Comparison, Timelines, Plot, Table)):
-        return replace(block, label=f"{block.numbered_as} {next(counters[block.numbered_as])}")
+        return replace(block, label=tr(_LABELS[block.numbered_as], number=next(counters[block.numbered_as])))
     return block
 
 

@@ -18,11 +18,13 @@ from facerecon.records import WITH_RESTORED, Candidate, Strength
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Cell, Column, Fact, Facts, Plot, Section, Table, Text
 from facerecon.report.content import CaseReport
+from facerecon.report.language import message, tr, trc
 from facerecon.report.notation import DASH, integer, plural, shown, similarity, utc
-from facerecon.report.strength import SCALE, ratio
+from facerecon.report.recorded import QUANTITIES, RANGES, drawn, known, recorded
+from facerecon.report.strength import SCALE, SUPPORT, ratio
 
 SECTION = "strength"
-SELECTED = (
+SELECTED = message(
     "Candidates are the most similar persons of a gallery, not persons who were suspected for other reasons. The more "
     "persons a gallery holds, the more of them are similar by chance: of persons who are not in the footage, up to one "
     "in 100 is expected to reach a ratio of 100, where the calibration holds. That belongs to the prior odds; a ratio "
@@ -85,45 +87,58 @@ def _named(text: str, bins: Sequence[Bin]) -> tuple[Bin, ...] | None:
 def tippett_plots(use: Use) -> Iterator[Plot]:
     """Yield the Tippett plot of each bin behind a candidate's likelihood ratio, with this comparison marked."""
     for part in use.bins:
-        where = "These" if len(use.bins) == 1 else "One of its gallery pictures lies in these"
-        yield _plot(
-            part,
-            use.strength.log10,
-            f"{_curves_words(part, use.calibration)} {where} conditions: {_conditions(part)}. The upright line is this "
-            f"comparison, track {shown(use.line.track)} with candidate {shown(use.line.identity)}: likelihood ratio "
-            f"{ratio(use.strength.likelihood_ratio)}, log10 {use.strength.log10:.2f}. "
-            f"{_reached(part, use.strength.log10)}",
+        where = (
+            tr("These conditions: {conditions}.", conditions=_conditions(part))
+            if len(use.bins) == 1
+            else tr("One of its gallery pictures lies in these conditions: {conditions}.", conditions=_conditions(part))
         )
+        line = tr(
+            "The upright line is this comparison, track {track} with candidate {candidate}: likelihood ratio {ratio}, "
+            "log10 {log10}.",
+            track=shown(use.line.track),
+            candidate=shown(use.line.identity),
+            ratio=ratio(use.strength.likelihood_ratio),
+            log10=f"{use.strength.log10:.2f}",
+        )
+        words = (_curves_words(part, use.calibration), where, line, _reached(part, use.strength.log10))
+        yield _plot(part, use.strength.log10, " ".join(words))
 
 
 def _plain_plot(part: Bin, calibration: Calibration) -> Plot:
-    return _plot(part, None, f"{_curves_words(part, calibration)} These conditions: {_conditions(part)}.")
+    where = tr("These conditions: {conditions}.", conditions=_conditions(part))
+    return _plot(part, None, f"{_curves_words(part, calibration)} {where}")
 
 
 def _plot(part: Bin, marked: float | None, caption: str) -> Plot:
     # The name goes into the drawing's markup, where a control character would not be allowed.
     named = part.model_copy(update={"id": shown(part.id)})
-    return Plot(tippett_svg(named, marked), f"Tippett plot of bin {named.id}", caption)
+    return Plot(drawn(tippett_svg(named, marked)), tr("Tippett plot of bin {bin}", bin=named.id), caption)
 
 
 def _curves_words(part: Bin, calibration: Calibration) -> str:
-    return wording.TIPPETT.format(
-        bin=shown(part.id),
+    return tr(
+        wording.TIPPETT,
+        bin=recorded(part.id),
         calibration=shown(calibration.name),
-        same=plural(part.genuine, "comparison"),
-        different=plural(part.impostor, "comparison"),
+        same=plural("{count} comparison", "{count} comparisons", part.genuine),
+        different=plural("{count} comparison", "{count} comparisons", part.impostor),
     )
 
 
 def _reached(part: Bin, log10_lr: float) -> str:
     same, different = part.curves.tippett_same, part.curves.tippett_different
     if log10_lr >= 0:
-        shares, side = (_share_above(same, log10_lr), _share_above(different, log10_lr)), "at least"
-    else:
-        shares, side = (_share_below(same, log10_lr), _share_below(different, log10_lr)), "at most"
-    return (
-        f"In the calibration {shares[0]} of the comparisons of one person and {shares[1]} of those of different "
-        f"persons had {side} this ratio."
+        return tr(
+            "In the calibration {same} of the comparisons of one person and {different} of those of different persons "
+            "had at least this ratio.",
+            same=_share_above(same, log10_lr),
+            different=_share_above(different, log10_lr),
+        )
+    return tr(
+        "In the calibration {same} of the comparisons of one person and {different} of those of different persons "
+        "had at most this ratio.",
+        same=_share_below(same, log10_lr),
+        different=_share_below(different, log10_lr),
     )
 
 
@@ -138,13 +153,13 @@ def _share_below(quantiles: Sequence[float], value: float) -> str:
 def _share(count: int, quantiles: int) -> str:
     """Say which share lies beyond, of which `count` of evenly spread quantiles do; no finer than they are."""
     if count == 0:
-        return "none"
+        return trc("share of comparisons", "none")
     if count == quantiles:
-        return "all"
+        return trc("share of comparisons", "all")
     percent = round(100 * (count - 0.5) / (quantiles - 1))
     if count == 1:
-        return f"less than {100 / (quantiles - 1):g} %"
-    return f"about {percent} %"
+        return tr("less than {percent} %", percent=f"{100 / (quantiles - 1):g}")
+    return tr("about {percent} %", percent=percent)
 
 
 # --- the section ------------------------------------------------------------------------------------------------------
@@ -160,39 +175,41 @@ def strength_section(report: CaseReport, traced: Sequence[Use], leading: Sequenc
     """
     if not report.calibrations:
         return ()
-    blocks: list[Block] = [Text(wording.LIKELIHOOD_RATIO), Text(SELECTED), _scale()]
+    blocks: list[Block] = [Text(tr(wording.LIKELIHOOD_RATIO)), Text(tr(SELECTED)), _scale()]
     if not traced:
-        blocks.append(Text(wording.CALIBRATED_BUT_NONE))
+        blocks.append(Text(tr(wording.CALIBRATED_BUT_NONE)))
     children = tuple(
         _calibration(number, document, traced, leading) for number, document in enumerate(report.calibrations, 1)
     )
-    return (Section(SECTION, "Strength of evidence: the calibrations used", tuple(blocks), children),)
+    return (Section(SECTION, tr("Strength of evidence: the calibrations used"), tuple(blocks), children),)
 
 
 def _scale() -> Table:
     columns = (
-        Column("Ratio in support of one person", weight=1.4),
-        Column("Ratio in support of different persons", weight=1.4),
-        Column("Verbal equivalent", weight=2),
+        Column(tr("Ratio in support of one person"), weight=1.4),
+        Column(tr("Ratio in support of different persons"), weight=1.4),
+        Column(tr("Verbal equivalent"), weight=2),
     )
     rows = tuple(
         (Cell(_band(low, high)), Cell(_mirrored(low, high)), Cell(_band_words(word, low))) for low, high, word in SCALE
     )
-    return Table(wording.SCALE_CAPTION, columns, rows)
+    return Table(tr(wording.SCALE_CAPTION), columns, rows)
 
 
 def _band(low: int, high: int | None) -> str:
-    return f"{integer(low)} and more" if high is None else f"{integer(low)} to {integer(high)}"
+    if high is None:
+        return tr("{low} and more", low=integer(low))
+    return tr("{low} to {high}", low=integer(low), high=integer(high))
 
 
 def _mirrored(low: int, high: int | None) -> str:
     if high is None:
-        return f"1/{integer(low)} and less"
-    return f"1/{integer(high)} to {'1' if low == 1 else f'1/{integer(low)}'}"
+        return tr("{high} and less", high=f"1/{integer(low)}")
+    return tr("{low} to {high}", low=f"1/{integer(high)}", high="1" if low == 1 else f"1/{integer(low)}")
 
 
 def _band_words(word: str, low: int) -> str:
-    return "no support for either proposition" if low == 1 else f"{word} support"
+    return tr("no support for either proposition") if low == 1 else tr(SUPPORT[word])
 
 
 def _calibration(number: int, document: Calibration, traced: Sequence[Use], leading: Sequence[Use]) -> Section:
@@ -201,82 +218,94 @@ def _calibration(number: int, document: Calibration, traced: Sequence[Use], lead
     drawn = {part.id for use in leading if use.calibration is document for part in use.bins}
     blocks: list[Block] = [Facts(_facts(document, len(mine))), _bins(document, used)]
     blocks += [
-        Text(f"Bin {shown(part.id)} holds for: {_conditions(part)}.", "note") for part in document.bins if used[part.id]
+        Text(tr("Bin {bin} holds for: {conditions}.", bin=recorded(part.id), conditions=_conditions(part)), "note")
+        for part in document.bins
+        if used[part.id]
     ]
     blocks.append(_measures(document, used))
     blocks += [_plain_plot(part, document) for part in document.bins if used[part.id] and part.id not in drawn]
-    return Section(f"{SECTION}-{number}", f"Calibration {shown(document.name)}", tuple(blocks))
+    return Section(f"{SECTION}-{number}", tr("Calibration {name}", name=shown(document.name)), tuple(blocks))
 
 
 def _facts(document: Calibration, used: int) -> tuple[Fact, ...]:
-    made = f"{utc(document.created)}, facerecon {shown(document.tool_version)}, seed {document.seed}"
+    made = tr(
+        "{utc}, facerecon {version}, seed {seed}",
+        utc=utc(document.created),
+        version=shown(document.tool_version),
+        seed=document.seed,
+    )
+    degradations = "; ".join(map(recorded, document.degradations)) or trc("degradations", "none")
     return (
         Fact("SHA-256", document.sha256, mono=True),
-        Fact("Used for", f"{plural(used, 'comparison')} of this case"),
-        Fact("Model", shown(document.model)),
-        Fact("Weights SHA-256", document.weights_sha256, mono=True),
-        Fact("Treatment", shown(document.treatment)),
-        Fact("Variant", wording.VARIANT_TITLES[document.variant]),
-        Fact("Data set", shown(document.dataset)),
-        Fact("Protocol", shown(document.protocol)),
-        Fact("Degradations", "; ".join(map(shown, document.degradations)) or "none"),
-        Fact("Faces not found", _not_found(document.bins[0])),
-        Fact("Made", made),
+        Fact(tr("Used for"), plural("{count} comparison of this case", "{count} comparisons of this case", used)),
+        Fact(tr("Model"), shown(document.model)),
+        Fact(tr("Weights SHA-256"), document.weights_sha256, mono=True),
+        Fact(tr("Treatment"), recorded(document.treatment)),
+        Fact(tr("Variant"), tr(wording.VARIANT_TITLES[document.variant])),
+        Fact(tr("Data set"), recorded(document.dataset)),
+        Fact(tr("Protocol"), recorded(document.protocol)),
+        Fact(tr("Degradations"), degradations),
+        Fact(tr("Faces not found"), _not_found(document.bins[0])),
+        Fact(tr("Made"), made),
     )
 
 
 def _not_found(part: Bin) -> str:
     missed = part.failures_to_acquire
-    return f"{integer(missed.failed)} of {integer(missed.of)} degraded pictures" if missed.of else "not counted"
+    if not missed.of:
+        return tr("not counted")
+    return tr("{failed} of {all} degraded pictures", failed=integer(missed.failed), all=integer(missed.of))
 
 
 def _bins(document: Calibration, used: Mapping[str, int]) -> Table:
     columns = (
-        Column("Bin", weight=2.4),
-        Column("Pairs, one person", "right", weight=1.1),
-        Column("Pairs, different persons", "right", weight=1.3),
-        Column("Persons", "right", weight=0.9),
-        Column("Likelihood ratio within", "right", weight=1.4),
-        Column("Used for", "right", weight=0.9),
+        Column(tr("Bin"), weight=2.4),
+        Column(tr("Pairs, one person"), "right", weight=1.1),
+        Column(tr("Pairs, different persons"), "right", weight=1.3),
+        Column(tr("Persons"), "right", weight=0.9),
+        Column(tr("Likelihood ratio within"), "right", weight=1.4),
+        Column(tr("Used for"), "right", weight=0.9),
     )
-    return Table(wording.BINS_CAPTION, columns, tuple(_bin_row(part, used[part.id]) for part in document.bins))
+    return Table(tr(wording.BINS_CAPTION), columns, tuple(_bin_row(part, used[part.id]) for part in document.bins))
 
 
 def _bin_row(part: Bin, used: int) -> tuple[Cell, ...]:
     return (
-        Cell(shown(part.id), strong=used > 0),
+        Cell(recorded(part.id), strong=used > 0),
         Cell(integer(part.genuine)),
         Cell(integer(part.impostor)),
         Cell(integer(part.subjects)),
-        Cell(f"{ratio(10**part.log10_lower)} to {ratio(10**part.log10_upper)}"),
+        Cell(tr("{low} to {high}", low=ratio(10**part.log10_lower), high=ratio(10**part.log10_upper))),
         Cell(integer(used) if used else DASH, strong=used > 0),
     )
 
 
 def _conditions(part: Bin) -> str:
-    limited = part.ranges.items()
-    parts = [f"{as_measured(name, None)} {as_ranges(name, [(each.low, each.high)])}" for name, each in limited]
-    return shown("; ".join(parts).removeprefix("the ")) or "all conditions"
+    parts = [
+        f"{known(as_measured(name, None), QUANTITIES)} {known(as_ranges(name, [(each.low, each.high)]), RANGES)}"
+        for name, each in part.ranges.items()
+    ]
+    return shown("; ".join(parts).removeprefix("the ")) or tr("all conditions")
 
 
 def _measures(document: Calibration, used: Mapping[str, int]) -> Table:
     columns = (
-        Column("Bin", weight=1.9),
+        Column(tr("Bin"), weight=1.9),
         Column("Cllr", weight=1.4),
         Column("Cllr_min", weight=1.4),
-        Column("Cllr, other persons", weight=1),
-        Column("EER", weight=1.4),
-        Column("True accepts at 1 %", weight=1.5),
+        Column(tr("Cllr, other persons"), weight=1),
+        Column(tr("EER"), weight=1.4),
+        Column(tr("True accepts at 1 %"), weight=1.5),
     )
     rows = tuple(_measure_row(part, used[part.id] > 0) for part in document.bins)
-    return Table(wording.MEASURES_CAPTION, columns, rows)
+    return Table(tr(wording.MEASURES_CAPTION), columns, rows)
 
 
 def _measure_row(part: Bin, used: bool) -> tuple[Cell, ...]:
     metrics = part.metrics
     validation = DASH if metrics.cllr_validation is None else f"{metrics.cllr_validation:.3f}"
     return (
-        Cell(shown(part.id), strong=used),
+        Cell(recorded(part.id), strong=used),
         Cell(_bits(metrics.cllr)),
         Cell(_bits(metrics.cllr_min)),
         Cell(validation),
@@ -286,13 +315,19 @@ def _measure_row(part: Bin, used: bool) -> tuple[Cell, ...]:
 
 
 def _bits(estimate: Estimate) -> str:
-    within = "" if estimate.interval is None else " ({:.3f} to {:.3f})".format(*estimate.interval)
-    return f"{estimate.value:.3f}{within}"
+    return _within(estimate, 1, "{:.3f}", "{:.3f}")
 
 
 def _percent(estimate: Estimate) -> str:
-    within = "" if estimate.interval is None else " ({:.1f} to {:.1f})".format(*(100 * e for e in estimate.interval))
-    return f"{100 * estimate.value:.1f} %{within}"
+    return _within(estimate, 100, "{:.1f}", "{:.1f} %")
+
+
+def _within(estimate: Estimate, times: int, form: str, alone: str) -> str:
+    value = alone.format(times * estimate.value)
+    if estimate.interval is None:
+        return value
+    low, high = (form.format(times * edge) for edge in estimate.interval)
+    return f"{value} ({tr('{low} to {high}', low=low, high=high)})"
 
 
 # --- how similar different persons are by chance ----------------------------------------------------------------------
@@ -301,12 +336,17 @@ def _percent(estimate: Estimate) -> str:
 def impostor_words(found: float, impostors: Mapping[str, int] | None, nearest: Sequence[float]) -> str:
     """Return how many comparisons of different persons were at least as similar, and the similarities nearest to it."""
     if impostors is None:
-        return wording.NO_IMPOSTORS
+        return tr(wording.NO_IMPOSTORS)
     low, high, total = (impostors[key] for key in ("low", "high", "of"))
-    count = integer(low) if low == high else f"{integer(low)} to {integer(high)}"
-    words = (
-        f"Of the {integer(total)} comparisons of different persons that the calibration holds for such pictures, "
-        f"{count} {'was' if high == 1 else 'were'} at least as similar as this ({similarity(found)})."
+    words = plural(
+        "Of the {total} comparisons of different persons that the calibration holds for such pictures, {found} was at "
+        "least as similar as this ({similarity}).",
+        "Of the {total} comparisons of different persons that the calibration holds for such pictures, {found} were at "
+        "least as similar as this ({similarity}).",
+        high,
+        total=integer(total),
+        found=integer(low) if low == high else tr("{low} to {high}", low=integer(low), high=integer(high)),
+        similarity=similarity(found),
     )
     near = ", ".join(similarity(each) for each in nearest)
-    return f"{words} Nearest to it among the most similar of them: {near}." if near else words
+    return f"{words} {tr('Nearest to it among the most similar of them: {near}.', near=near)}" if near else words

@@ -10,7 +10,9 @@ from facerecon.report import wording
 from facerecon.report.blocks import Beside, Block, Card, Cards, Comparison, StepView, Text
 from facerecon.report.content import CaseReport
 from facerecon.report.figures import Album, ComparisonFigure, Picture
+from facerecon.report.language import message, tr
 from facerecon.report.notation import pixels, plural, short, shown
+from facerecon.report.recorded import recorded
 from facerecon.report.timeline import Clock
 
 
@@ -25,7 +27,7 @@ class Made:
     @property
     def label(self) -> str:
         """The word over the picture."""
-        return wording.RESTORED if self.record.learned else wording.ENHANCED
+        return tr(wording.RESTORED if self.record.learned else wording.ENHANCED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,26 +60,38 @@ def shot_view(chip: ChipRecord, report: CaseReport, album: Album, clock: Clock) 
     Raises:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
     """
-    where = f"the face of {shown(chip.track)} in frame {shown(chip.frame)}, {clock.text(chip.timestamp)}"
-    original = f"Original pixels: {where}"
+    where = _where(chip, clock)
+    original = tr(_ORIGINAL_PIXELS, face=where)
     records = [record for record in report.restored if record.chip == chip.id]
     made = tuple(_made(chip, record, album, where) for record in records)
     maps = tuple(
-        album.map(record.invention_path, f"Detail of {record.path} that the original cannot hold")
+        album.map(record.invention_path, tr("Detail of {picture} that the original cannot hold", picture=record.path))
         for record in records
         if record.invention_path
     )
     doubts = tuple(
-        album.map(record.uncertainty_path, f"Error that the model of {record.path} expects")
+        album.map(record.uncertainty_path, tr("Error that the model of {picture} expects", picture=record.path))
         for record in records
         if record.uncertainty_path
     )
     return Shot(chip, album.original(chip, original), made, maps, doubts)
 
 
+_ORIGINAL_PIXELS = message("Original pixels: {face}")
+
+
+def _where(chip: ChipRecord, clock: Clock) -> str:
+    return tr(
+        "the face of {track} in frame {frame}, {time}",
+        track=shown(chip.track),
+        frame=shown(chip.frame),
+        time=clock.text(chip.timestamp),
+    )
+
+
 def _made(chip: ChipRecord, record: RestoredRecord, album: Album, where: str) -> Made:
-    how = "Restored" if record.learned else "Enhanced"
-    figure = album.comparison(chip, record, (f"Original pixels: {where}", f"{how} from {where}"))
+    how = tr("Restored from {face}", face=where) if record.learned else tr("Enhanced from {face}", face=where)
+    figure = album.comparison(chip, record, (tr(_ORIGINAL_PIXELS, face=where), how))
     steps = tuple(
         _step_view(number, step, step.path, album, chip, where)
         for number, step in enumerate(record.steps, start=1)
@@ -87,10 +101,21 @@ def _made(chip: ChipRecord, record: RestoredRecord, album: Album, where: str) ->
 
 
 def _step_view(number: int, step: StepRecord, path: str, album: Album, chip: ChipRecord, where: str) -> StepView:
-    alts = (f"Original pixels: {where}", f"After step {number}, {shown(step.name)}: {where}")
-    left = "" if step.applied else f" It left the picture as it was{f': {shown(step.note)}' if step.note else ''}."
-    caption = f"After step {number}, {shown(step.name)}: {shown(step.description)}{left}"
-    return StepView(album.step(chip, path, alts), wording.STEP.format(number=number), caption)
+    after = message("After step {number}, {step}: {what}")
+    alts = (
+        tr(_ORIGINAL_PIXELS, face=where),
+        tr(after, number=number, step=shown(step.name), what=where),
+    )
+    caption = tr(after, number=number, step=shown(step.name), what=recorded(step.description)) + _left(step)
+    return StepView(album.step(chip, path, alts), tr(wording.STEP, number=number), caption)
+
+
+def _left(step: StepRecord) -> str:
+    if step.applied:
+        return ""
+    if step.note:
+        return f" {tr('It left the picture as it was: {note}.', note=recorded(step.note))}"
+    return f" {tr('It left the picture as it was.')}"
 
 
 def fused_view(record: FusedRecord, chip: ChipRecord, album: Album, clock: Clock) -> FusedView:
@@ -99,9 +124,10 @@ def fused_view(record: FusedRecord, chip: ChipRecord, album: Album, clock: Clock
     Raises:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
     """
-    where = f"the face of {shown(chip.track)} in frame {shown(chip.frame)}, {clock.text(chip.timestamp)}"
-    figure = album.comparison(chip, record, (f"Original pixels: {where}", f"Fused from several frames round {where}"))
-    return FusedView(record, chip, figure, album.map(record.count_path, f"Frames behind each pixel of {record.path}"))
+    where = _where(chip, clock)
+    alts = (tr(_ORIGINAL_PIXELS, face=where), tr("Fused from several frames round {face}", face=where))
+    behind = tr("Frames behind each pixel of {picture}", picture=record.path)
+    return FusedView(record, chip, album.comparison(chip, record, alts), album.map(record.count_path, behind))
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------
@@ -111,7 +137,7 @@ def comparison_blocks(shots: Sequence[Shot], fused: FusedView | None, clock: Clo
     """Yield what was made of each shot, the fused picture after what was made of its reference, and the maps."""
     references = [shot for shot in shots if fused is not None and shot.chip.id == fused.reference.id]
     if not any(shot.restored for shot in shots):
-        yield Text(wording.NOT_ENHANCED if enhanced else "Enhancement was not run.", "note")
+        yield Text(tr(wording.NOT_ENHANCED) if enhanced else tr("Enhancement was not run."), "note")
     if fused is not None and shots and not references:
         yield from _fused_blocks(fused, clock)
     for shot in shots:
@@ -126,7 +152,7 @@ def comparison_blocks(shots: Sequence[Shot], fused: FusedView | None, clock: Clo
 def aid(shots: Sequence[Shot], fused: FusedView | None) -> Beside | None:
     """Return the computed picture that was made of a track's very best shot: the fused one where there is one."""
     if shots and fused is not None and fused.figure.original.sha256 == shots[0].picture.sha256:
-        return Beside(wording.FUSED, fused.figure.restored, fused.figure)
+        return Beside(tr(wording.FUSED), fused.figure.restored, fused.figure)
     if shots and shots[0].restored:
         made = shots[0].restored[0]
         return Beside(made.label, made.figure.restored, made.figure)
@@ -136,11 +162,11 @@ def aid(shots: Sequence[Shot], fused: FusedView | None) -> Beside | None:
 def _comparison(shot: Shot, made: Made, clock: Clock) -> Comparison:
     return Comparison(
         figure=made.figure,
-        caption=wording.COMPARISON_CAPTION,
+        caption=tr(wording.COMPARISON_CAPTION),
         original_caption=_original_caption(shot.chip, made.figure, clock),
         restored_label=made.label,
         restored_caption=_restored_caption(made.record, made.figure),
-        warnings=tuple(shown(warning) for warning in made.record.warnings),
+        warnings=tuple(recorded(warning) for warning in made.record.warnings),
         steps=made.steps,
         landmarks=_landmarks(shot.chip),
     )
@@ -157,72 +183,127 @@ def _fused_blocks(fused: FusedView, clock: Clock) -> Iterator[Block]:
     record, figure = fused.record, fused.figure
     yield Comparison(
         figure=figure,
-        caption=wording.COMPARISON_CAPTION,
+        caption=tr(wording.COMPARISON_CAPTION),
         original_caption=_original_caption(fused.reference, figure, clock),
-        restored_label=wording.FUSED,
+        restored_label=tr(wording.FUSED),
         restored_caption=_fused_caption(record, figure),
         landmarks=_landmarks(fused.reference),
     )
     used = [frame for frame in record.frames if frame.weight > 0]
     shares = ", ".join(f"{shown(frame.chip.rpartition('/')[2])} ({frame.weight:.3f})" for frame in used)
-    yield Text(f"Frames of the fused picture, with their weights: {shares}.", "note")
+    yield Text(tr("Frames of the fused picture, with their weights: {frames}.", frames=shares), "note")
     rejected = [frame for frame in record.frames if frame.rejected]
     if rejected:
-        reasons = "; ".join(f"{shown(frame.chip.rpartition('/')[2])}: {shown(frame.rejected)}" for frame in rejected)
-        yield Text(f"Frames that were left out of the fused picture: {reasons}.", "note")
+        reasons = "; ".join(f"{shown(frame.chip.rpartition('/')[2])}: {recorded(frame.rejected)}" for frame in rejected)
+        yield Text(tr("Frames that were left out of the fused picture: {frames}.", frames=reasons), "note")
 
 
 def _fused_caption(record: FusedRecord, figure: ComparisonFigure) -> str:
     used = [frame for frame in record.frames if frame.weight > 0]
-    steps = ", then ".join(shown(step.name) for step in record.steps)
-    return (
-        f"{wording.FUSED_NOTE} {pixels(*record.content)} by {steps} of {plural(len(used), 'frame')}. "
-        f"On average {record.mean_count:.1f} frames stand behind a pixel; half of the pixels differ between frames by "
-        f"less than {record.median_deviation_levels:.1f} grey levels. SHA-256 {short(figure.restored.sha256)}"
+    made = plural(
+        "{size} by {steps} of {count} frame.",
+        "{size} by {steps} of {count} frames.",
+        len(used),
+        size=pixels(*record.content),
+        steps=_steps(record),
     )
+    behind = tr(
+        "On average {frames} frames stand behind a pixel; half of the pixels differ between frames by less than "
+        "{levels} grey levels.",
+        frames=f"{record.mean_count:.1f}",
+        levels=f"{record.median_deviation_levels:.1f}",
+    )
+    return f"{tr(wording.FUSED_NOTE)} {made} {behind} SHA-256 {short(figure.restored.sha256)}"
+
+
+def _steps(record: RestoredRecord | FusedRecord) -> str:
+    return tr(", then ").join(shown(step.name) for step in record.steps)
 
 
 def _maps(shots: Sequence[Shot], fused: FusedView | None) -> Iterator[Block]:
-    cards = [Card("Frames behind the fused picture", (fused.map,), ())] if fused else []
+    cards = []
+    if fused is not None:
+        cards += _map_cards(
+            tr("Frames behind the fused picture"), tr(wording.FRAMES_MAP), (fused.map,), fused.figure.original
+        )
     for shot in shots:
-        cards += [Card(f"Detail beyond the original, {shown(shot.chip.frame)}", (each,), ()) for each in shot.maps]
-        cards += [Card(f"Error that the model expects, {shown(shot.chip.frame)}", (each,), ()) for each in shot.doubts]
+        frame = shown(shot.chip.frame)
+        detail, doubt = (
+            tr("Detail beyond the original, {frame}", frame=frame),
+            tr("Error that the model expects, {frame}", frame=frame),
+        )
+        cards += _map_cards(detail, tr(wording.DETAIL_MAP), shot.maps, shot.picture)
+        cards += _map_cards(doubt, tr(wording.DOUBT_MAP), shot.doubts, shot.picture)
     if cards:
         doubted = any(shot.doubts for shot in shots)
-        caption = f"{wording.MAPS_CAPTION} {wording.UNCERTAINTY_CAPTION}" if doubted else wording.MAPS_CAPTION
-        yield Cards(caption, tuple(cards))
+        captions = (wording.MAPS_CAPTION, wording.UNCERTAINTY_CAPTION) if doubted else (wording.MAPS_CAPTION,)
+        yield Cards(" ".join(map(tr, captions)), tuple(cards))
+
+
+def _map_cards(title: str, name: str, maps: Sequence[Picture], original: Picture) -> list[Card]:
+    """Return the cards of maps over one original; where there are several of a kind, a map's name says its file."""
+    return [
+        Card(title, (each,), (), map_of=original.path, map_name=_map_name(name, each, len(maps)))
+        if _covers(each, original)
+        else Card(title, (each,), ())
+        for each in maps
+    ]
+
+
+def _map_name(name: str, picture: Picture, of: int) -> str:
+    return name if of == 1 else f"{name} ({shown(picture.path.rpartition('/')[2])})"
+
+
+def _covers(picture: Picture, original: Picture) -> bool:
+    """Return whether a map has the content of its original, enlarged by a whole number."""
+    scale = picture.width_px // original.width_px
+    return (picture.width_px, picture.height_px) == (original.width_px * scale, original.height_px * scale)
 
 
 def _original_caption(chip: ChipRecord, figure: ComparisonFigure, clock: Clock) -> str:
-    where = f"Frame {shown(chip.frame)} at {clock.text(chip.timestamp)}, {pixels(*chip.size)}"
-    drawn = f"enlarged ×{figure.scale} (nearest neighbour, no interpolation)" if figure.scale > 1 else "not resampled"
+    where = tr(
+        "Frame {frame} at {time}, {size}",
+        frame=shown(chip.frame),
+        time=clock.text(chip.timestamp),
+        size=pixels(*chip.size),
+    )
+    drawn = (
+        tr("enlarged ×{scale} (nearest neighbour, no interpolation)", scale=figure.scale)
+        if figure.scale > 1
+        else tr("not resampled")
+    )
     return f"{where}, {drawn}. SHA-256 {short(figure.original.sha256)}"
 
 
 def _restored_caption(record: RestoredRecord, figure: ComparisonFigure) -> str:
-    note = wording.RESTORED_NOTE if record.learned else wording.ENHANCED_NOTE
-    steps = ", then ".join(shown(step.name) for step in record.steps)
-    by = f"{note} {pixels(*record.content)} by {steps or shown(record.model or 'unknown steps')}"
+    note = tr(wording.RESTORED_NOTE if record.learned else wording.ENHANCED_NOTE)
+    steps = _steps(record) or shown(record.model or tr("unknown steps"))
+    by = tr("{size} by {steps}", size=pixels(*record.content), steps=steps)
     precision = f", {shown(record.precision)}" if record.precision else ""
-    consistent = (
-        ""
-        if record.downscale_psnr_db is None
-        else f". Reduced again it agrees with what the model was given to {record.downscale_psnr_db:.1f} dB PSNR"
-    )
-    doubt = (
-        ""
-        if record.expected_error_levels is None
-        else f". The model expects to be off by {record.expected_error_levels:.1f} grey levels on average"
-    )
-    drift = "" if record.identity_drift is None else f". The face vector moved by {record.identity_drift:.2f}"
-    return f"{by}{precision}{consistent}{doubt}{drift}. SHA-256 {short(figure.restored.sha256)}"
+    measured = "".join(f". {each}" for each in _measured(record))
+    return f"{note} {by}{precision}{measured}. SHA-256 {short(figure.restored.sha256)}"
+
+
+def _measured(record: RestoredRecord) -> Iterator[str]:
+    if record.downscale_psnr_db is not None:
+        agrees = message("Reduced again it agrees with what the model was given to {psnr} dB PSNR")
+        yield tr(agrees, psnr=f"{record.downscale_psnr_db:.1f}")
+    if record.expected_error_levels is not None:
+        expects = message("The model expects to be off by {levels} grey levels on average")
+        yield tr(expects, levels=f"{record.expected_error_levels:.1f}")
+    if record.identity_drift is not None:
+        yield tr("The face vector moved by {distance}", distance=f"{record.identity_drift:.2f}")
 
 
 def _other_shots(shots: Sequence[Shot], clock: Clock) -> Iterator[Block]:
     others = [shot for shot in shots if not shot.restored]
     if others:
-        rest = " that were not enhanced" if len(others) < len(shots) else ""
-        yield Cards(f"ORIGINAL pixels of the track's best shots{rest}.", tuple(_card(shot, clock) for shot in others))
+        caption = (
+            tr("ORIGINAL pixels of the track's best shots that were not enhanced.")
+            if len(others) < len(shots)
+            else tr("ORIGINAL pixels of the track's best shots.")
+        )
+        yield Cards(caption, tuple(_card(shot, clock) for shot in others))
 
 
 def _card(shot: Shot, clock: Clock) -> Card:

@@ -13,10 +13,16 @@ from facerecon.report.blocks import Block, Cell, Column, Fact, Facts, Raw, Secti
 from facerecon.report.content import CaseReport
 from facerecon.report.figures import Picture
 from facerecon.report.history import source_digests
+from facerecon.report.language import message, tr
 from facerecon.report.notation import flat, integer, pixels, short, shown, shown_lines, size, utc
+from facerecon.report.recorded import ATTACHED, known
 
 _PROBE_FACTS = 48
-_CLOCKS = {"stream": "presentation time stamps of the stream", "order": "none: pictures in order of their names"}
+_CLOCKS = {
+    "stream": message("presentation time stamps of the stream"),
+    "order": message("none: pictures in order of their names"),
+}
+_WHEN = {"before": message("before {action} ({entry})"), "after": message("after {action} ({entry})")}
 
 
 # --- source -----------------------------------------------------------------------------------------------------------
@@ -27,27 +33,28 @@ def source_section(report: CaseReport) -> Section:
     source = report.info.source
     facts = Facts(
         (
-            Fact("Name", shown(source.name)),
-            Fact("Path when examined", shown(source.path), mono=True),
-            Fact("Kind", source.kind),
-            Fact("Size", size(source.size_bytes)),
+            Fact(tr("Name"), shown(source.name)),
+            Fact(tr("Path when examined"), shown(source.path), mono=True),
+            Fact(tr("Kind"), source.kind),
+            Fact(tr("Size"), size(source.size_bytes)),
             Fact("SHA-256", source.sha256, mono=True),
-            Fact("Clock", _CLOCKS[source.clock]),
+            Fact(tr("Clock"), tr(_CLOCKS[source.clock])),
         )
     )
-    return Section("source", "Source", (facts, *_probe_table(report)))
+    return Section("source", tr("Source"), (facts, *_probe_table(report)))
 
 
 def _probe_table(report: CaseReport) -> Iterator[Block]:
     pairs = [(key, text) for key, text in flat(report.probe) if text]
     if not pairs:
-        yield Text("No probe of the source was stored.", "note")
+        yield Text(tr("No probe of the source was stored."), "note")
         return
-    columns = (Column("Field", weight=1), Column("Value", weight=1.6))
+    columns = (Column(tr("Field"), weight=1), Column(tr("Value"), weight=1.6))
     rows = tuple((Cell(key), Cell(text)) for key, text in pairs[:_PROBE_FACTS])
-    caption = "What the source says of itself, as read by the tool."
+    caption = tr("What the source says of itself, as read by the tool.")
     if len(pairs) > len(rows):
-        caption += f" The first {len(rows)} of {integer(len(pairs))} fields; all are in the appendix."
+        first = message("The first {shown} of {all} fields; all are in the appendix.")
+        caption += f" {tr(first, shown=len(rows), all=integer(len(pairs)))}"
     yield Table(caption, columns, rows)
 
 
@@ -62,56 +69,57 @@ def integrity_section(report: CaseReport) -> Section:
     blocks += [
         Facts(
             (
-                Fact("Ledger head", report.ledger_head, mono=True),
-                Fact("Entries", integer(len(report.ledger))),
-                Fact("To verify", "facerecon verify CASE", mono=True),
+                Fact(tr("Ledger head"), report.ledger_head, mono=True),
+                Fact(tr("Entries"), integer(len(report.ledger))),
+                Fact(tr("To verify"), "facerecon verify CASE", mono=True),
             )
         ),
-        Text(wording.HEAD_NOTE),
-        Text(wording.CHAIN),
+        Text(tr(wording.HEAD_NOTE)),
+        Text(tr(wording.CHAIN)),
         *_attached(report),
     ]
-    return Section("integrity", "Integrity", tuple(blocks))
+    return Section("integrity", tr("Integrity"), tuple(blocks))
 
 
 def _source_digests(report: CaseReport) -> Iterator[Block]:
     recorded = source_digests(report.ledger)
-    columns = (Column("Recorded", weight=1.5), Column("Source SHA-256", weight=4, mono=True))
-    rows = [(Cell("case description"), Cell(report.info.source.sha256))]
+    columns = (Column(tr("Recorded"), weight=1.5), Column(tr("Source SHA-256"), weight=4, mono=True))
+    rows = [(Cell(tr("case description")), Cell(report.info.source.sha256))]
     rows += [
-        (Cell(f"{when} {shown(entry.action)} ({entry.seq})"), Cell(shown(digest))) for entry, when, digest in recorded
+        (Cell(tr(_WHEN[when], action=shown(entry.action), entry=entry.seq)), Cell(shown(digest)))
+        for entry, when, digest in recorded
     ]
-    yield Table("The source's digest wherever it was recorded.", columns, tuple(rows))
+    yield Table(tr("The source's digest wherever it was recorded."), columns, tuple(rows))
     different = any(digest != report.info.source.sha256 for _, _, digest in recorded)
     if different:
-        yield Text(wording.DIGESTS_DIFFER, "warning")
+        yield Text(tr(wording.DIGESTS_DIFFER), "warning")
     elif any(when == "after" for _, when, _ in recorded):
-        yield Text(wording.DIGESTS_EQUAL)
+        yield Text(tr(wording.DIGESTS_EQUAL))
     else:
-        yield Text(wording.DIGEST_AFTER_MISSING)
+        yield Text(tr(wording.DIGEST_AFTER_MISSING))
 
 
 def _attached(report: CaseReport) -> Iterator[Block]:
     if not report.attachments:
         return
-    yield Text("Files that are embedded in the PDF of this report, as they stood when it was made", "lead")
+    yield Text(tr("Files that are embedded in the PDF of this report, as they stood when it was made"), "lead")
     for each in report.attachments:
-        words = f"{each.description} {size(len(each.data))}, {each.mime_type}."
+        words = f"{known(each.description, ATTACHED)} {size(len(each.data))}, {each.mime_type}."
         yield Facts((Fact(each.name, words), Fact("SHA-256", sha256_bytes(each.data), mono=True)))
 
 
 def _ledger_table(ledger: tuple[LedgerEntry, ...]) -> Table:
     columns = (
-        Column("No.", "right", weight=0.5),
+        Column(tr("No."), "right", weight=0.5),
         Column("UTC", weight=1.7),
-        Column("Action", weight=1.5),
-        Column("Digest of the entry", weight=4.6, mono=True),
+        Column(tr("Action"), weight=1.5),
+        Column(tr("Digest of the entry"), weight=4.6, mono=True),
     )
     rows = tuple(
         (Cell(str(entry.seq)), Cell(utc(entry.utc).removesuffix(" UTC")), Cell(shown(entry.action)), Cell(entry.hash))
         for entry in ledger
     )
-    return Table("Ledger entries, oldest first.", columns, rows)
+    return Table(tr("Ledger entries, oldest first."), columns, rows)
 
 
 # --- appendices -------------------------------------------------------------------------------------------------------
@@ -121,18 +129,19 @@ def profile_appendix(report: CaseReport) -> Section:
     """Return the profile in effect, in full."""
     facts = Facts(
         (
-            Fact("Profile", shown(report.info.profile_name)),
-            Fact("Profile SHA-256", report.info.profile_sha256, mono=True),
+            Fact(tr("Profile"), shown(report.info.profile_name)),
+            Fact(tr("Profile SHA-256"), report.info.profile_sha256, mono=True),
         )
     )
     text = Raw("profile.yaml", shown_lines(report.profile_yaml))
-    return Section("profile", "Profile in effect", (facts, text), appendix=True)
+    return Section("profile", tr("Profile in effect"), (facts, text), appendix=True)
 
 
 def probe_appendix(report: CaseReport) -> Section:
     """Return the raw probe of the source, in full."""
     text = json.dumps(dict(report.probe), indent=2, sort_keys=True, ensure_ascii=False, default=str)
-    return Section("probe", "Raw probe of the source", (Raw("records/probe.json", shown_lines(text)),), appendix=True)
+    raw = Raw("records/probe.json", shown_lines(text))
+    return Section("probe", tr("Raw probe of the source"), (raw,), appendix=True)
 
 
 def steps_appendix(report: CaseReport) -> tuple[Section, ...]:
@@ -140,15 +149,17 @@ def steps_appendix(report: CaseReport) -> tuple[Section, ...]:
     if not report.restored and not report.fused:
         return ()
     columns = (
-        Column("Picture", weight=2.2),
-        Column("Step", weight=1.4),
-        Column("Input", weight=1.1, mono=True),
-        Column("Output", weight=1.1, mono=True),
+        Column(tr("Picture"), weight=2.2),
+        Column(tr("Step"), weight=1.4),
+        Column(tr("Input"), weight=1.1, mono=True),
+        Column(tr("Output"), weight=1.1, mono=True),
     )
     made: tuple[RestoredRecord | FusedRecord, ...] = (*report.fused, *report.restored)
     rows = tuple(row for record in made for row in _step_rows(record))
-    caption = "Pixel digests before and after every step; in full in records/restored.jsonl and records/fused.jsonl."
-    return (Section("steps", "Digests of every processing step", (Table(caption, columns, rows),), appendix=True),)
+    caption = tr(
+        "Pixel digests before and after every step; in full in records/restored.jsonl and records/fused.jsonl."
+    )
+    return (Section("steps", tr("Digests of every processing step"), (Table(caption, columns, rows),), appendix=True),)
 
 
 def _step_rows(record: RestoredRecord | FusedRecord) -> Iterator[tuple[Cell, ...]]:
@@ -166,8 +177,8 @@ def pictures_appendix(pictures: tuple[Picture, ...]) -> tuple[Section, ...]:
     if not pictures:
         return ()
     columns = (
-        Column("File in the case", weight=2.6),
-        Column("Size", weight=1.3),
+        Column(tr("File in the case"), weight=2.6),
+        Column(tr("Size"), weight=1.3),
         Column("SHA-256", weight=4.6, mono=True),
     )
     rows = tuple(
@@ -177,8 +188,8 @@ def pictures_appendix(pictures: tuple[Picture, ...]) -> tuple[Section, ...]:
     return (
         Section(
             "pictures",
-            "Pictures in this report",
-            (Table("Every picture, byte for byte as it lies in the case.", columns, rows),),
+            tr("Pictures in this report"),
+            (Table(tr("Every picture, byte for byte as it lies in the case."), columns, rows),),
             appendix=True,
         ),
     )

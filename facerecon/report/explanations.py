@@ -11,7 +11,9 @@ from facerecon.report import wording
 from facerecon.report.blocks import Block, Card, Cards, Cell, Column, Table, Text
 from facerecon.report.calibrations import impostor_words
 from facerecon.report.figures import Album, Picture
+from facerecon.report.language import tr
 from facerecon.report.notation import plural, shown, similarity
+from facerecon.report.recorded import recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +47,20 @@ def _view(
     if record.chip not in chips:
         raise IntegrityError(f"{record.probe_map_path} cannot be shown: the case lacks its original {record.chip}")
     chip = chips[record.chip]
-    who = f"track {shown(record.track)} and candidate {shown(record.identity)}"
+    who = tr("track {track} and candidate {candidate}", track=shown(record.track), candidate=shown(record.identity))
+    original = tr(
+        "Original pixels: the face of {track} in frame {frame}", track=shown(chip.track), frame=shown(chip.frame)
+    )
+    over_track, over_gallery = (
+        tr("Map over the track's face, {pair}", pair=who),
+        tr("Map over the gallery's face, {pair}", pair=who),
+    )
     return ExplanationView(
         record,
-        album.original(chip, f"Original pixels: the face of {shown(chip.track)} in frame {shown(chip.frame)}"),
+        album.original(chip, original),
         gallery.get(record.gallery_file),
-        album.map(record.probe_map_path, f"Map over the track's face, {who}", record.probe_map_sha256),
-        album.map(record.gallery_map_path, f"Map over the gallery's face, {who}", record.gallery_map_sha256),
+        album.map(record.probe_map_path, over_track, record.probe_map_sha256),
+        album.map(record.gallery_map_path, over_gallery, record.gallery_map_sha256),
     )
 
 
@@ -59,7 +68,7 @@ def explanation_blocks(views: Sequence[ExplanationView]) -> Iterator[Block]:
     """Yield each explained pair: pictures and maps, shares per part, and how similar others are by chance."""
     if not views:
         return
-    yield Text("What carries the similarity", "lead")
+    yield Text(tr("What carries the similarity"), "lead")
     for view in views:
         yield _figure(view)
         yield _regions(view.record)
@@ -70,20 +79,31 @@ def _figure(view: ExplanationView) -> Cards:
     record = view.record
     pictures = (view.probe,) if view.gallery is None else (view.probe, view.gallery)
     pair = Card(
-        f"Rank {record.rank}: original and gallery picture",
+        tr("Rank {rank}: original and gallery picture", rank=record.rank),
         pictures,
-        (f"similarity of these two pictures alone: {similarity(record.similarity)}",),
-        strong=f"Candidate: {shown(record.identity)}",
+        (tr("similarity of these two pictures alone: {similarity}", similarity=similarity(record.similarity)),),
+        strong=tr("Candidate: {name}", name=shown(record.identity)),
     )
-    falls = f"largest fall {record.largest_fall_probe:.3f} (track), {record.largest_fall_gallery:.3f} (gallery)"
-    maps = Card("MAPS, not pictures: track, gallery", (view.probe_map, view.gallery_map), (falls,))
-    by = f"{shown(record.method)}, {plural(record.positions, 'position')} ({shown(record.reference)})"
-    return Cards(f"{wording.EXPLANATION} Method: {by}.", (pair, maps), wide=True)
+    falls = tr(
+        "largest fall {track} (track), {gallery} (gallery)",
+        track=f"{record.largest_fall_probe:.3f}",
+        gallery=f"{record.largest_fall_gallery:.3f}",
+    )
+    maps = Card(tr("MAPS, not pictures: track, gallery"), (view.probe_map, view.gallery_map), (falls,))
+    by = plural(
+        "Method: {method}, {count} position ({reference}).",
+        "Method: {method}, {count} positions ({reference}).",
+        record.positions,
+        method=recorded(record.method),
+        reference=shown(record.reference),
+    )
+    return Cards(f"{tr(wording.EXPLANATION)} {by}", (pair, maps), wide=True)
 
 
 def _regions(record: ExplanationRecord) -> Table:
-    columns = (Column("Part of the face", weight=1), Column("Share of the fall", weight=2.6))
+    columns = (Column(tr("Part of the face"), weight=1), Column(tr("Share of the fall"), weight=2.6))
     ordered = sorted(record.regions.items(), key=lambda region: (-region[1], region[0]))
-    rows = tuple((Cell(shown(name)), Cell(f"{100 * share:.0f} %", share)) for name, share in ordered)
-    caption = f"{wording.REGIONS_CAPTION} Candidate {shown(record.identity)}, rank {record.rank}."
+    rows = tuple((Cell(recorded(name)), Cell(f"{100 * share:.0f} %", share)) for name, share in ordered)
+    whose = tr("Candidate {name}, rank {rank}.", name=shown(record.identity), rank=record.rank)
+    caption = f"{tr(wording.REGIONS_CAPTION)} {whose}"
     return Table(caption, columns, rows)

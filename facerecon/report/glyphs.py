@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
+from facerecon.report.language import spoken
 from facerecon.report.notation import code_point
+from facerecon.report.recorded import CLOSE, OPEN
 
 # Code points that the upright styles of one of the two fonts have (cmap tables of typst 0.15), from-to in hexadecimal.
 _COVERED = """
@@ -30,11 +32,14 @@ FBAA-FBAD FBE8-FBE9 FBFC-FBFF FE70-FE74 FE76-FEFC
 """
 _RANGES = sorted((int(first, 16), int(last, 16)) for first, last in (pair.split("-") for pair in _COVERED.split()))
 _STARTS = [first for first, _ in _RANGES]
-_ALWAYS = frozenset("\n–…×−’“”\u202f") | {chr(code) for code in (*range(0x20, 0x7F), *range(0xA0, 0x100))}
+_ALWAYS = frozenset(f"\n–…×−’“”„\u202f{OPEN}{CLOSE}") | {
+    chr(code) for code in (*range(0x20, 0x7F), *range(0xA0, 0x100))
+}
 _ZERO_WIDTH_SPACE = "\u200b"
 _LONG_WORD = re.compile(r"[^\s/-]{18,}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PIECE = 12
+_LONGEST_COMPOUND = 48
 
 
 def covered(character: str) -> bool:
@@ -55,5 +60,8 @@ def printable(text: str, strict: bool = False) -> str:
 def _breakable(word: re.Match[str]) -> str:
     # A digest is set in one line and copied from there: it must stay free of invisible characters.
     if _DIGEST.fullmatch(word[0]):
+        return word[0]
+    # Words of languages that write compounds as one are broken between syllables, by the typesetter.
+    if not spoken().english and len(word[0]) <= _LONGEST_COMPOUND and word[0].strip("„“‚‘(),.;:!?").isalpha():
         return word[0]
     return _ZERO_WIDTH_SPACE.join(word[0][i : i + _PIECE] for i in range(0, len(word[0]), _PIECE))

@@ -13,9 +13,18 @@ from pydantic import ValidationError
 
 from facerecon.ledger import LedgerEntry
 from facerecon.records import Counts
+from facerecon.report.language import message
 
 STAGES = ("extract", "enhance", "recognize", "report")
 State = Literal["finished", "failed", "interrupted", "started", "not run"]
+STATES: Mapping[State, str] = {
+    "finished": message("finished"),
+    "failed": message("failed"),
+    "interrupted": message("interrupted"),
+    "started": message("started"),
+    "not run": message("not run"),
+}
+"""The states as messages of the report's language."""
 _ENDINGS: tuple[State, ...] = ("finished", "failed", "interrupted", "started")
 
 

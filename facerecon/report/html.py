@@ -8,35 +8,58 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Comparison, Plot
 from facerecon.report.content import CaseReport
 from facerecon.report.figures import Picture
+from facerecon.report.language import ENGLISH, Language, speaking, spoken, tr
+from facerecon.report.recorded import CLOSE, OPEN, bare
 from facerecon.report.sections import document
 
+_WORDS = "const WORDS = {};"
+_SAID = re.compile(r'\bsay\("([^"]+)"')
 
-def render_html(report: CaseReport) -> str:
-    """Return the report as one HTML document.
+
+def render_html(report: CaseReport, language: Language = ENGLISH) -> str:
+    """Return the report as one HTML document, in a language.
 
     Raises:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
     """
-    environment = _environment()
-    # Style sheet and script ship with the package: they are the only texts that are not escaped.
-    script = _source(environment, "report.js")
-    return environment.get_template("report.html.j2").render(
-        document=document(report),
-        css=Markup(_source(environment, "report.css")),
-        script=Markup(script),
-        script_hash=_script_hash(script),
-        labels={"original": wording.ORIGINAL, "gallery": wording.GALLERY, "map": wording.MAP},
-    )
+    with speaking(language):
+        environment = _environment()
+        # Style sheet and script ship with the package: they are the only texts that are not escaped.
+        script = _spoken_script(_source(environment, "report.js"))
+        return environment.get_template("report.html.j2").render(
+            document=document(report),
+            language=language.code,
+            css=Markup(_source(environment, "report.css")),
+            script=Markup(script),
+            script_hash=_script_hash(script),
+            labels={"original": tr(wording.ORIGINAL), "gallery": tr(wording.GALLERY), "map": tr(wording.MAP)},
+        )
+
+
+def _spoken_script(script: str) -> str:
+    """Return the script with the translations of what it says."""
+    if spoken().english:
+        return script
+    words = json.dumps({said: tr(said) for said in said_in(script)}, ensure_ascii=False)
+    # A catalogue is a file that anybody may add: nothing in it may end the script.
+    return script.replace(_WORDS, f"const WORDS = {words.replace('<', chr(92) + 'u003c')};", 1)
+
+
+def said_in(script: str) -> tuple[str, ...]:
+    """Return the sentences that a script says, in order."""
+    return tuple(dict.fromkeys(_SAID.findall(script)))
 
 
 def _source(environment: Environment, name: str) -> str:
@@ -56,11 +79,21 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
+        finalize=_marked,
     )
+    environment.globals["tr"] = tr
     environment.filters["data_uri"] = _data_uri
     environment.filters["breakable"] = _breakable
     environment.filters["gathered"] = gathered
+    environment.filters["bare"] = bare
     return environment
+
+
+def _marked(value: object) -> object:
+    """Set what stays English in another language apart, so that it is read aloud and hyphenated as English."""
+    if not isinstance(value, str) or OPEN not in value:
+        return value
+    return Markup(str(escape(value)).replace(OPEN, '<span lang="en">').replace(CLOSE, "</span>"))
 
 
 def gathered(blocks: Sequence[Block]) -> tuple[tuple[Block, ...], ...]:

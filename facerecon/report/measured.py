@@ -18,7 +18,9 @@ from facerecon.errors import ResourceError
 from facerecon.profiles import load_profile, shipped_profiles
 from facerecon.records import CaseInfo
 from facerecon.report.blocks import Block, Cell, Column, Table, Text
+from facerecon.report.language import tr
 from facerecon.report.notation import shown
+from facerecon.report.recorded import MEASURED, known, recorded
 from facerecon.resources import data_folder
 
 Text1 = Annotated[str, Field(min_length=1)]
@@ -94,12 +96,15 @@ def profile_blocks(info: CaseInfo) -> Iterator[Block]:
     """Yield the figures of the case's profile, with how far they hold for it."""
     tables = list(_tables("profile", info.profile_name))
     if not tables:
-        yield Text(f"No figures were published for profile {shown(info.profile_name)}.", "note")
+        yield Text(tr("No figures were published for profile {name}.", name=shown(info.profile_name)), "note")
         return
     if not _as_shipped(info):
         yield Text(
-            f"The profile of this case is not profile {shown(info.profile_name)} as this version of the tool ships it: "
-            "the figures hold only as far as its steps are the same.",
+            tr(
+                "The profile of this case is not profile {name} as this version of the tool ships it: the figures hold "
+                "only as far as its steps are the same.",
+                name=shown(info.profile_name),
+            ),
             "warning",
         )
     yield from tables
@@ -113,7 +118,8 @@ def fusion_blocks() -> Iterator[Block]:
 def recognizer_blocks(model: str) -> Iterator[Block]:
     """Yield the figures of a recognizer, by the id of its weights."""
     tables = list(_tables("recognizer", model))
-    yield from tables or (Text(f"No figures were published for the comparison model {shown(model)}.", "note"),)
+    none = tr("No figures were published for the comparison model {name}.", name=shown(model))
+    yield from tables or (Text(none, "note"),)
 
 
 def _tables(concern: Concern, of: str) -> Iterator[Block]:
@@ -124,20 +130,37 @@ def _tables(concern: Concern, of: str) -> Iterator[Block]:
 
 
 def _drawn(table: FigureTable, rows: list[Row]) -> Table:
-    headings = (table.sample, *table.measures)
-    columns = (Column("Condition", weight=1.5), *(Column(each[0].upper() + each[1:], weight=1.3) for each in headings))
-    of = "" if table.concerns == "fusion" else f", {rows[0].of}"
-    caption = (
-        f"{table.title}{of}. {table.note} In brackets 95 % intervals. Measured on {table.measured} with "
-        f"'{table.command}'; {table.document}, '{table.section}'."
+    headings = [known(each, MEASURED) for each in (table.sample, *table.measures)]
+    columns = (
+        Column(tr("Condition"), weight=1.5),
+        *(Column(each[0].upper() + each[1:], weight=1.3) for each in headings),
     )
-    return Table(caption, columns, tuple(_cells(row) for row in rows))
+    title = known(table.title, MEASURED)
+    named = title if table.concerns == "fusion" else f"{title}, {rows[0].of}"
+    measured = tr(
+        "In brackets 95 % intervals. Measured on {dates} with '{command}'; {document}, '{section}'.",
+        dates=_dates(table.measured),
+        command=table.command,
+        document=table.document,
+        section=table.section,
+    )
+    return Table(f"{named}. {recorded(table.note, MEASURED)} {measured}", columns, tuple(_cells(row) for row in rows))
+
+
+def _dates(text: str) -> str:
+    return tr(" and ").join(text.split(" and "))
 
 
 def _cells(row: Row) -> tuple[Cell, ...]:
     # width=24,noise=4 has no place for a line to break.
-    condition = ", ".join(part.strip() for part in row.condition.split(","))
-    return (Cell(condition), Cell(row.sample), *(Cell(figure) for figure in row.values))
+    condition = ", ".join(recorded(part.strip(), MEASURED) for part in row.condition.split(","))
+    return (Cell(condition), Cell(recorded(row.sample, MEASURED)), *(Cell(_ranged(figure)) for figure in row.values))
+
+
+def _ranged(figure: str) -> str:
+    """Return a figure with its interval, "0.1 (0.0 to 0.2)", in the report's language."""
+    low, to, high = figure.partition(" to ")
+    return tr("{low} to {high}", low=low, high=high) if to else figure
 
 
 def _as_shipped(info: CaseInfo) -> bool:

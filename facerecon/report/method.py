@@ -13,40 +13,55 @@ from typing import Any
 from facerecon.report.blocks import Block, Fact, Facts, Section, Text
 from facerecon.report.content import CaseReport
 from facerecon.report.history import StageHistory, mapping
+from facerecon.report.language import message, tr
 from facerecon.report.measured import fusion_blocks, profile_blocks, recognizer_blocks
 from facerecon.report.notation import flat, shown, value
 from facerecon.report.processing import enhancement_steps
+from facerecon.report.recorded import recorded
 
-_INTRO = (
+_INTRO = message(
     "This section is generated from what ran. For each step it says what the step does, with which parameters, after "
     "which publication, with which trained weights, and where it is known to fail; at its end stands how well the "
     "profile and the comparison model did on pictures whose truth is known. Versions of all software stand in the "
     "processing record."
 )
-_FIGURES = (
+_FIGURES = message(
     "These figures were measured on public data sets, not on the footage of this case. They are error rates of the "
     "method under the named conditions; they do not say how probable an error in this case is."
 )
 _LIMITS: Mapping[str, str] = {
-    "gamma": "Noise in dark parts becomes more visible. On pictures that are not dark it changes brightness that was "
-    "right.",
-    "lime": "Noise in dark places becomes more visible, and brightness is no longer comparable between places.",
-    "clahe": "Brightness is no longer comparable between places; noise and seams of compression become more visible.",
-    "exposure": "What was recorded as pure black or white stays without detail.",
-    "white-balance": "The colour of the light is estimated: colours of skin, hair and clothes remain uncertain.",
-    "nlmeans": "Can smooth away fine real detail, such as wrinkles and small marks.",
-    "nlmeans-multi": "Can smooth away fine real detail, and can mix frames between which the face has changed.",
-    "wavelet": "Can smooth away fine real detail.",
-    "deblock": "Can soften faint real edges that lie on the seams.",
-    "deblur-motion": "Holds for straight, even movement; a wrong estimate leaves echoes beside edges.",
-    "deblur-defocus": "Holds for even defocus; a wrong estimate leaves echoes beside edges.",
-    "undistort": "Rests on stated lens parameters that were not checked against the camera.",
-    "stretch": "Rests on a stated factor that was not checked against the camera.",
-    "resize": "Adds no detail; a larger picture does not hold more.",
-    "fusion": "Assumes that the face keeps its pose and expression from frame to frame; where it does not, detail is "
-    "averaged away. It is not one recorded picture.",
-    "restore": "A trained model fills in what faces usually look like: marks, glasses, hair, teeth and wrinkles may be "
-    "invented or lost, and the face can move towards or away from any person. Never used for a score that decides.",
+    "gamma": message(
+        "Noise in dark parts becomes more visible. On pictures that are not dark it changes brightness that was right."
+    ),
+    "lime": message(
+        "Noise in dark places becomes more visible, and brightness is no longer comparable between places."
+    ),
+    "clahe": message(
+        "Brightness is no longer comparable between places; noise and seams of compression become more visible."
+    ),
+    "exposure": message("What was recorded as pure black or white stays without detail."),
+    "white-balance": message(
+        "The colour of the light is estimated: colours of skin, hair and clothes remain uncertain."
+    ),
+    "nlmeans": message("Can smooth away fine real detail, such as wrinkles and small marks."),
+    "nlmeans-multi": message(
+        "Can smooth away fine real detail, and can mix frames between which the face has changed."
+    ),
+    "wavelet": message("Can smooth away fine real detail."),
+    "deblock": message("Can soften faint real edges that lie on the seams."),
+    "deblur-motion": message("Holds for straight, even movement; a wrong estimate leaves echoes beside edges."),
+    "deblur-defocus": message("Holds for even defocus; a wrong estimate leaves echoes beside edges."),
+    "undistort": message("Rests on stated lens parameters that were not checked against the camera."),
+    "stretch": message("Rests on a stated factor that was not checked against the camera."),
+    "resize": message("Adds no detail; a larger picture does not hold more."),
+    "fusion": message(
+        "Assumes that the face keeps its pose and expression from frame to frame; where it does not, detail is "
+        "averaged away. It is not one recorded picture."
+    ),
+    "restore": message(
+        "A trained model fills in what faces usually look like: marks, glasses, hair, teeth and wrinkles may be "
+        "invented or lost, and the face can move towards or away from any person. Never used for a score that decides."
+    ),
 }
 
 
@@ -65,9 +80,9 @@ class _Step:
 def method_section(report: CaseReport, stages: Mapping[str, StageHistory]) -> Section:
     """Return the section that says how the results came about, and how well that was measured to work (R09, R10)."""
     stories = (
-        ("extract", "Finding faces", _extract),
-        ("enhance", "Enhancing pictures", _enhance),
-        ("recognize", "Comparing faces", _recognize),
+        ("extract", tr("Finding faces"), _extract),
+        ("enhance", tr("Enhancing pictures"), _enhance),
+        ("recognize", tr("Comparing faces"), _recognize),
     )
     children = [
         Section(f"method-{name}", title, tuple(_drawn(story(stages[name], report))))
@@ -76,9 +91,9 @@ def method_section(report: CaseReport, stages: Mapping[str, StageHistory]) -> Se
     ]
     figures = tuple(_figures(report, stages))
     if figures:
-        children.append(Section("method-figures", "Measured error rates", (Text(_FIGURES), *figures)))
-    intro = _INTRO if children else "No stage has finished, so there is no method to describe."
-    return Section("method", "Method", (Text(intro),), tuple(children))
+        children.append(Section("method-figures", tr("Measured error rates"), (Text(tr(_FIGURES)), *figures)))
+    intro = tr(_INTRO) if children else tr("No stage has finished, so there is no method to describe.")
+    return Section("method", tr("Method"), (Text(intro),), tuple(children))
 
 
 # --- finding faces ----------------------------------------------------------------------------------------------------
@@ -90,54 +105,80 @@ def _extract(history: StageHistory, _: CaseReport) -> Iterator[_Step]:
     yield _decoding(extract, history)
     if mapping(extract.get("motion")).get("enabled"):
         yield _Step(
-            "Leaving out still frames",
-            "Each frame is compared with the last one that was looked at, in small squares; where nothing changed by "
-            "more than a few grey levels, it is skipped and counted. After a set time a frame is looked at all the "
-            "same.",
-            "A movement fainter or smaller than these bounds is not seen; made for cameras that do not move.",
+            tr("Leaving out still frames"),
+            tr(
+                "Each frame is compared with the last one that was looked at, in small squares; where nothing changed "
+                "by more than a few grey levels, it is skipped and counted. After a set time a frame is looked at all "
+                "the same."
+            ),
+            tr("A movement fainter or smaller than these bounds is not seen; made for cameras that do not move."),
             parameters=mapping(extract.get("motion")),
         )
+    yield from _windows(history)
     yield _Step(
-        "Detection",
-        "A trained neural network marks faces with a box, five landmarks (eyes, nose, corners of the mouth) and a "
-        "score; weak scores start no track.",
-        "Misses small, dark, blurred, covered or turned faces, and can take other things for faces.",
+        tr("Detection"),
+        tr(
+            "A trained neural network marks faces with a box, five landmarks (eyes, nose, corners of the mouth) and a "
+            "score; weak scores start no track."
+        ),
+        tr("Misses small, dark, blurred, covered or turned faces, and can take other things for faces."),
         model=_model(history, "detection"),
         parameters=detect,
     )
     yield _Step(
-        "Tracking",
-        "Detections in successive frames are joined to a track by where each face is expected next; a weaker "
-        "detection may go on with a track but not start one.",
-        "A track ends when the face is lost; where persons cross, one track can hold more than one person.",
+        tr("Tracking"),
+        tr(
+            "Detections in successive frames are joined to a track by where each face is expected next; a weaker "
+            "detection may go on with a track but not start one."
+        ),
+        tr("A track ends when the face is lost; where persons cross, one track can hold more than one person."),
         "Bewley et al., SORT, ICIP 2016; Zhang et al., ByteTrack, ECCV 2022",
         mapping(given.get("track")),
     )
     yield _Step(
-        "Best shots",
-        "The best faces of each track are kept as cut from the frame, by a quality of size, sharpness, pose, exposure "
-        "and detector score; their pixels are not changed.",
-        "Quality says how much a picture can show, not whom.",
-        "components after ISO/IEC 29794-5",
+        tr("Best shots"),
+        tr(
+            "The best faces of each track are kept as cut from the frame, by a quality of size, sharpness, pose, "
+            "exposure and detector score; their pixels are not changed."
+        ),
+        tr("Quality says how much a picture can show, not whom."),
+        tr("components after ISO/IEC 29794-5"),
         mapping(given.get("shots")),
     )
+
+
+def _windows(history: StageHistory) -> Iterator[_Step]:
+    searched = mapping(history.details.get("search"))
+    motion = mapping(mapping(mapping(history.details.get("parameters")).get("extract")).get("motion"))
+    if motion.get("enabled") and motion.get("regions"):
+        yield _Step(
+            tr("Searching parts of frames"),
+            tr(
+                "A frame was searched for faces only where a square had changed since it was last searched, and where "
+                "a face was last seen, with a margin; after the set time everywhere. Where a face reached the end of "
+                "such a part, the whole frame was searched. The parts are on record for each frame."
+            ),
+            tr("A face that appears without a change that the squares show is found only when everything is searched."),
+            parameters=searched,
+        )
 
 
 def _decoding(extract: Mapping[str, Any], history: StageHistory) -> _Step:
     sample = mapping(extract.get("sample"))
     chosen = {
-        "all": "All frames were decoded, in order of presentation.",
-        "keyframes": "Only key frames were decoded.",
-        "every": f"Every frame whose number is a multiple of {value(sample.get('value'))} was looked at.",
-        "fps": f"{value(sample.get('value'))} frames per second of presentation time were looked at.",
-    }.get(str(sample.get("mode")), "Frames were decoded in order of presentation.")
+        "all": message("All frames were decoded, in order of presentation."),
+        "keyframes": message("Only key frames were decoded."),
+        "every": message("Every frame whose number is a multiple of {number} was looked at."),
+        "fps": message("{number} frames per second of presentation time were looked at."),
+    }.get(str(sample.get("mode")), message("Frames were decoded in order of presentation."))
     made = history.details.get("preparation")
-    prepared = "; ".join(shown(each) for each in made) if isinstance(made, (list, tuple)) else ""
-    words = f"{chosen} Times are the container's own time stamps."
+    prepared = "; ".join(recorded(each) for each in made) if isinstance(made, (list, tuple)) else ""
+    times = tr("Times are the container's own time stamps.")
+    words = f"{tr(chosen, number=value(sample.get('value')))} {times}"
     return _Step(
-        "Decoding",
-        f"{words} Every frame was prepared: {prepared}." if prepared else words,
-        "Frames that were left out or could not be decoded were not searched; times are as right as the file's.",
+        tr("Decoding"),
+        f"{words} {tr('Every frame was prepared: {how}.', how=prepared)}" if prepared else words,
+        tr("Frames that were left out or could not be decoded were not searched; times are as right as the file's."),
         parameters={key: part for key, part in extract.items() if key != "motion"},
     )
 
@@ -148,23 +189,25 @@ def _decoding(extract: Mapping[str, Any], history: StageHistory) -> _Step:
 def _enhance(history: StageHistory, report: CaseReport) -> Iterator[_Step]:
     fused = next((step for record in report.fused for step in record.steps if step.name == "fusion"), None)
     if fused is not None:
-        yield _Step("Fusion", fused.description, _LIMITS["fusion"], fused.reference, fused.parameters)
+        yield _Step(tr("Fusion"), recorded(fused.description), tr(_LIMITS["fusion"]), fused.reference, fused.parameters)
     for step in enhancement_steps(history, report.restored):
-        name, learned = shown(step.get("name", "step")), bool(step.get("learned"))
+        name, learned = shown(step.get("name", tr("step"))), bool(step.get("learned"))
         yield _Step(
             name,
-            shown(step.get("description", "")),
-            _LIMITS.get("restore" if learned else name.partition(" ")[0], "Not described."),
+            recorded(step.get("description", "")),
+            tr(_LIMITS.get("restore" if learned else name.partition(" ")[0], message("Not described."))),
             shown(step.get("reference", "")),
             mapping(step.get("parameters")),
             _stamp_of(history, step) if learned else None,
         )
     if any(record.learned for record in report.restored):
         yield _Step(
-            "Judging learned pictures",
-            "Each picture is reduced to its input's size and compared with it (PSNR), and the distance by which its "
-            "face vector moved is measured; beyond the limits the report shows a warning.",
-            "A picture within the limits can still hold invented detail, finer than the input.",
+            tr("Judging learned pictures"),
+            tr(
+                "Each picture is reduced to its input's size and compared with it (PSNR), and the distance by which "
+                "its face vector moved is measured; beyond the limits the report shows a warning."
+            ),
+            tr("A picture within the limits can still hold invented detail, finer than the input."),
             parameters=_part(history, "enhance", ("min_downscale_psnr_db", "max_identity_drift")),
         )
 
@@ -180,50 +223,65 @@ def _stamp_of(history: StageHistory, step: Mapping[str, Any]) -> Mapping[str, An
 
 def _recognize(history: StageHistory, report: CaseReport) -> Iterator[_Step]:
     yield _Step(
-        "Reading the gallery",
-        "In each gallery picture one face is looked for; pictures with none, several, too small or too poor ones are "
-        "refused and listed.",
-        "The gallery's names are its owner's; whether a picture shows that person is not checked.",
+        tr("Reading the gallery"),
+        tr(
+            "In each gallery picture one face is looked for; pictures with none, several, too small or too poor ones "
+            "are refused and listed."
+        ),
+        tr("The gallery's names are its owner's; whether a picture shows that person is not checked."),
         parameters=_part(
             history, "recognize", ("gallery_min_inter_eye_px", "gallery_min_quality", "gallery_min_score")
         ),
     )
-    treatment = (
-        f" Treatment of the face: {shown(history.details['treatment'])}." if "treatment" in history.details else ""
-    )
-    yield _Step(
-        "Face vectors",
+    averaged = tr(
         "A trained neural network turns an aligned face into a list of numbers that is similar for pictures of one "
-        f"person; the vectors of a track's frames are averaged.{treatment}",
-        "Makes more errors on small, blurred and turned faces, and for some groups of people; trained on public "
-        "photographs, not on CCTV.",
+        "person; the vectors of a track's frames are averaged."
+    )
+    treated = history.details.get("treatment")
+    treatment = f" {tr('Treatment of the face: {how}.', how=recorded(treated))}" if treated is not None else ""
+    yield _Step(
+        tr("Face vectors"),
+        averaged + treatment,
+        tr(
+            "Makes more errors on small, blurred and turned faces, and for some groups of people; trained on public "
+            "photographs, not on CCTV."
+        ),
         model=_model(history, "recognition"),
         parameters=_part(
             history, "recognize", ("model", "flip", "jitter", "upscale", "min_inter_eye_px", "min_quality")
         ),
     )
     yield _Step(
-        "Ranking",
-        "The similarity of two vectors is computed for every gallery picture, the persons are ranked by their most "
-        "similar picture, and those above the threshold are named candidates.",
-        "The best of many is always similar: the larger the gallery, the more similar is the best of the wrong "
-        "persons. Restored and fused pictures are listed apart and do not decide.",
+        tr("Ranking"),
+        tr(
+            "The similarity of two vectors is computed for every gallery picture, the persons are ranked by their most "
+            "similar picture, and those above the threshold are named candidates."
+        ),
+        tr(
+            "The best of many is always similar: the larger the gallery, the more similar is the best of the wrong "
+            "persons. Restored and fused pictures are listed apart and do not decide."
+        ),
         parameters=_part(history, "recognize", ("threshold", "top", "compare_restored")),
     )
     if any(line.strength is not None for line in report.candidates):
         yield _Step(
-            "Likelihood ratio",
-            "From pairs with known answer, in bins of size and fine detail, a logistic model tells how many times more "
-            "probable such a similarity is if both sides show one person; the ratio is bounded by the bin's data.",
-            "Holds for the named calibration only, and weighs the pictures, not the other circumstances; where a "
-            "person's group is rare in the calibration's data, it overstates the support.",
-            "ENFSI Guideline for Evaluative Reporting in Forensic Science, 2015 (words of the scale)",
+            tr("Likelihood ratio"),
+            tr(
+                "From pairs with known answer, in bins of size and fine detail, a logistic model tells how many times "
+                "more probable such a similarity is if both sides show one person; the ratio is bounded by the bin's "
+                "data."
+            ),
+            tr(
+                "Holds for the named calibration only, and weighs the pictures, not the other circumstances; where a "
+                "person's group is rare in the calibration's data, it overstates the support."
+            ),
+            tr("ENFSI Guideline for Evaluative Reporting in Forensic Science, 2015 (words of the scale)"),
         )
     if report.explanations:
         yield _Step(
-            "Maps of the similarity",
-            "Parts of both faces are covered in turn, and the fall of the similarity is drawn.",
-            "Shows what the model reacts to, not which features two persons have in common.",
+            tr("Maps of the similarity"),
+            tr("Parts of both faces are covered in turn, and the fall of the similarity is drawn."),
+            tr("Shows what the model reacts to, not which features two persons have in common."),
             shown(report.explanations[0].reference),
         )
 
@@ -237,7 +295,7 @@ def _figures(report: CaseReport, stages: Mapping[str, StageHistory]) -> Iterator
         yield from fusion_blocks() if report.fused else ()
     model = _model(stages["recognize"], "recognition") if stages["recognize"].ran else None
     if model is not None:
-        yield from recognizer_blocks(str(model.get("id", "without a name")))
+        yield from recognizer_blocks(str(model.get("id", tr("without a name"))))
 
 
 def _drawn(steps: Iterator[_Step]) -> Iterator[Block]:
@@ -248,20 +306,21 @@ def _drawn(steps: Iterator[_Step]) -> Iterator[Block]:
 
 
 def _facts(step: _Step) -> Iterator[Fact]:
-    yield Fact("What it does", step.words)
+    yield Fact(tr("What it does"), step.words)
     if parameters := "; ".join(f"{key} {text}" for key, text in flat(step.parameters or {})):
-        yield Fact("Parameters", parameters)
+        yield Fact(tr("Parameters"), parameters)
     if reference := step.reference or value(mapping(step.model).get("reference", "")):
-        yield Fact("Reference", reference)
+        yield Fact(tr("Reference"), reference)
     if step.model is not None:
         yield from _weights(step.model)
-    yield Fact("Known limits", step.limits)
+    yield Fact(tr("Known limits"), step.limits)
 
 
 def _weights(model: Mapping[str, Any]) -> Iterator[Fact]:
-    yield Fact("Model", f"{value(model.get('id', 'without a name'))}, from {value(model.get('source', 'not stated'))}")
+    named, source = model.get("id", tr("without a name")), model.get("source", tr("not stated"))
+    yield Fact(tr("Model"), tr("{model}, from {source}", model=value(named), source=value(source)))
     if model.get("weights_sha256"):
-        yield Fact("Weights SHA-256", value(model["weights_sha256"]), mono=True)
+        yield Fact(tr("Weights SHA-256"), value(model["weights_sha256"]), mono=True)
 
 
 def _model(history: StageHistory, role: str) -> Mapping[str, Any] | None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from facerecon.report.language import tr, trc, trn
+
 DASH = "–"
 _JOINERS = "\u200c\u200d"
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -59,8 +61,8 @@ def size(count: int) -> str:
     """Return a size in bytes, and in a larger unit where that helps."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= factor:
-            return f"{integer(count)} bytes ({count / factor:.2f} {unit})"
-    return f"{count} bytes"
+            return tr("{count} bytes ({in_unit})", count=integer(count), in_unit=f"{count / factor:.2f} {unit}")
+    return tr("{count} bytes", count=count)
 
 
 def integer(count: int) -> str:
@@ -78,9 +80,9 @@ def short(digest: str) -> str:
     return f"{digest[:12]}…"
 
 
-def plural(count: int, word: str, several: str = "") -> str:
-    """Return a count with its noun."""
-    return f"{integer(count)} {word if count == 1 else several or word + 's'}"
+def plural(one: str, several: str, count: int, /, **values: object) -> str:
+    """Return a sentence with a number, `{count}`, in the plural form that the report's language has for it."""
+    return trn(one, several, count, count=integer(count), **values)
 
 
 def similarity(score: float) -> str:
@@ -99,9 +101,9 @@ def value(anything: Any) -> str:
     if isinstance(anything, str):
         return shown(anything)
     if anything is None:
-        return "none"
+        return trc("value", "none")
     if isinstance(anything, bool):
-        return "yes" if anything else "no"
+        return tr("yes") if anything else tr("no")
     return shown(json.dumps(anything, ensure_ascii=False, sort_keys=True, default=str))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from facerecon.records import GalleryRecord, Skipped
@@ -10,9 +10,12 @@ from facerecon.report import wording
 from facerecon.report.blocks import Block, Cell, Column, Section, Table, Text
 from facerecon.report.content import CaseReport
 from facerecon.report.history import Account, StageHistory
+from facerecon.report.language import message, tr
 from facerecon.report.notation import DASH, integer, plural, shown
+from facerecon.report.recorded import recorded
 
 _EXAMPLES = 3
+_OUTCOMES = {"skipped": message("skipped"), "failed": message("failed")}
 
 
 def omissions_section(report: CaseReport, stages: Mapping[str, StageHistory]) -> Section:
@@ -22,17 +25,20 @@ def omissions_section(report: CaseReport, stages: Mapping[str, StageHistory]) ->
         blocks.append(_omission_table(report.skipped))
     if report.gallery:
         blocks.append(_gallery_table(report.gallery))
-    return Section("omissions", "What was not processed, and why", tuple(blocks))
+    return Section("omissions", tr("What was not processed, and why"), tuple(blocks))
 
 
 def _sentence(skipped: tuple[Skipped, ...]) -> str:
     if not skipped:
-        return "Nothing was skipped and nothing failed."
+        return tr("Nothing was skipped and nothing failed.")
     left_out = sum(item.count for item in skipped if item.outcome == "skipped")
     failed = sum(item.count for item in skipped if item.outcome == "failed")
-    return (
-        f"{plural(left_out, 'item was', 'items were')} skipped on purpose, by rule; "
-        f"{plural(failed, 'item')} failed. Every one is in the records of the case, with its reason."
+    return tr(
+        "{skipped}; {failed}. Every one is in the records of the case, with its reason.",
+        skipped=plural(
+            "{count} item was skipped on purpose, by rule", "{count} items were skipped on purpose, by rule", left_out
+        ),
+        failed=plural("{count} item failed", "{count} items failed", failed),
     )
 
 
@@ -42,19 +48,22 @@ def _sentence(skipped: tuple[Skipped, ...]) -> str:
 def _account_tables(stages: Mapping[str, StageHistory]) -> tuple[Block, ...]:
     accounts = [(history.name, account) for history in stages.values() for account in history.accounts]
     if not accounts:
-        return (Text("The ledger holds no account of items.", "note"),)
+        return (Text(tr("The ledger holds no account of items."), "note"),)
     columns = (
-        Column("Stage", weight=1.2),
-        Column("Items", weight=1.6),
-        Column("Requested", "right", weight=1),
-        Column("Written", "right", weight=1),
-        Column("Failed", "right", weight=1),
-        Column("Skipped", "right", weight=1),
+        Column(tr("Stage"), weight=1.2),
+        Column(tr("Items"), weight=1.6),
+        Column(tr("Requested"), "right", weight=1),
+        Column(tr("Written"), "right", weight=1),
+        Column(tr("Failed"), "right", weight=1),
+        Column(tr("Skipped"), "right", weight=1),
     )
-    table = Table(wording.ACCOUNT_CAPTION, columns, tuple(_account_row(*pair) for pair in accounts))
+    table = Table(tr(wording.ACCOUNT_CAPTION), columns, tuple(_account_row(*pair) for pair in accounts))
     wrong = [f"{stage} {account.item}" for stage, account in accounts if not account.adds_up]
     if wrong:
-        return (table, Text(f"These accounts do NOT add up: {shown(', '.join(wrong))}.", "warning"))
+        return (
+            table,
+            Text(tr("These accounts do NOT add up: {accounts}.", accounts=shown(", ".join(wrong))), "warning"),
+        )
     return (table,)
 
 
@@ -88,32 +97,34 @@ def _omission_table(skipped: tuple[Skipped, ...]) -> Table:
     for item in skipped:
         groups.setdefault((item.stage, item.kind, item.outcome, item.reason), _Group()).add(item)
     columns = (
-        Column("Stage", weight=1),
-        Column("Items", weight=0.8),
-        Column("Outcome", weight=0.9),
-        Column("Reason", weight=3.2),
-        Column("Count", "right", weight=0.8),
-        Column("For example", weight=1.8),
+        Column(tr("Stage"), weight=1),
+        Column(tr("Items"), weight=0.8),
+        Column(tr("Outcome"), weight=0.9),
+        Column(tr("Reason"), weight=3.2),
+        Column(tr("Count"), "right", weight=0.8),
+        Column(tr("For example"), weight=1.8),
     )
     return Table(
-        "Skipped and failed items by reason.", columns, tuple(_group_row(*key, group) for key, group in groups.items())
+        tr("Skipped and failed items by reason."),
+        columns,
+        tuple(_group_row(*key, group) for key, group in groups.items()),
     )
 
 
 def _group_row(stage: str, kind: str, outcome: str, reason: str, group: _Group) -> tuple[Cell, ...]:
-    details = f" ({_listed(group.details)})" if group.details else ""
+    details = f" ({_listed(group.details, recorded)})" if group.details else ""
     return (
         Cell(shown(stage)),
         Cell(kind),
-        Cell(outcome, strong=outcome == "failed"),
-        Cell(f"{shown(reason)}{details}"),
+        Cell(tr(_OUTCOMES[outcome]), strong=outcome == "failed"),
+        Cell(f"{recorded(reason)}{details}"),
         Cell(integer(group.count)),
         Cell(_listed(group.subjects)),
     )
 
 
-def _listed(texts: list[str]) -> str:
-    named = "; ".join(shown(text) for text in texts[:_EXAMPLES])
+def _listed(texts: list[str], drawn: Callable[[object], str] = shown) -> str:
+    named = "; ".join(drawn(text) for text in texts[:_EXAMPLES])
     return f"{named}; …" if len(texts) > _EXAMPLES else named
 
 
@@ -123,14 +134,16 @@ def _listed(texts: list[str]) -> str:
 def _gallery_table(gallery: tuple[GalleryRecord, ...]) -> Table:
     enrolled = sum(record.enrolled for record in gallery)
     columns = (
-        Column("Person", weight=1.6),
-        Column("File", weight=1.9),
-        Column("Status", weight=1.1),
-        Column("Enrolled", weight=1),
-        Column("Quality", "right", weight=0.8),
-        Column("Reason", weight=3.2),
+        Column(tr("Person"), weight=1.6),
+        Column(tr("File"), weight=1.9),
+        Column(tr("Status"), weight=1.1),
+        Column(tr("Enrolled"), weight=1),
+        Column(tr("Quality"), "right", weight=0.8),
+        Column(tr("Reason"), weight=3.2),
     )
-    caption = f"Gallery pictures: {enrolled} enrolled, {len(gallery) - enrolled} refused."
+    caption = tr(
+        "Gallery pictures: {enrolled} enrolled, {refused} refused.", enrolled=enrolled, refused=len(gallery) - enrolled
+    )
     return Table(caption, columns, tuple(_gallery_row(record) for record in gallery))
 
 
@@ -141,7 +154,7 @@ def _gallery_row(record: GalleryRecord) -> tuple[Cell, ...]:
         Cell(person),
         Cell(shown(record.file)),
         Cell(shown(record.status or DASH)),
-        Cell("enrolled" if record.enrolled else "refused", strong=not record.enrolled),
+        Cell(tr("enrolled") if record.enrolled else tr("refused"), strong=not record.enrolled),
         Cell(DASH if quality is None else f"{quality:.2f}", bar=quality),
-        Cell(shown(record.reason) or DASH),
+        Cell(recorded(record.reason) or DASH),
     )

@@ -8,6 +8,7 @@ from facerecon.report import wording
 from facerecon.report.blocks import Beside, Card, Cards, TrackKeys
 from facerecon.report.candidates import similarity_lines
 from facerecon.report.comparisons import aid
+from facerecon.report.language import tr
 from facerecon.report.notation import shown, similarity, threshold
 from facerecon.report.timeline import Clock
 from facerecon.report.tracks import TrackView
@@ -15,7 +16,7 @@ from facerecon.report.tracks import TrackView
 
 def overview(tracks: Sequence[TrackView], clock: Clock) -> Cards:
     """Return the cards of all tracks, in order of the case."""
-    return Cards(wording.OVERVIEW_CAPTION, tuple(_card(view, clock) for view in tracks), wide=True)
+    return Cards(tr(wording.OVERVIEW_CAPTION), tuple(_card(view, clock) for view in tracks), wide=True)
 
 
 def _card(view: TrackView, clock: Clock) -> Card:
@@ -24,7 +25,7 @@ def _card(view: TrackView, clock: Clock) -> Card:
         title=shown(view.track.id),
         pictures=(view.shots[0].picture,) if view.shots else (),
         lines=(*_seen(view, clock), *_compared(view)),
-        strong=f"Candidate: {shown(best.identity)}" if best is not None and best.above_threshold else "",
+        strong=tr("Candidate: {name}", name=shown(best.identity)) if best is not None and best.above_threshold else "",
         target=view.section_id,
         beside=tuple(_beside(view)),
         keys=_keys(view, clock),
@@ -33,26 +34,28 @@ def _card(view: TrackView, clock: Clock) -> Card:
 
 def _seen(view: TrackView, clock: Clock) -> Iterator[str]:
     track = view.track
-    yield f"{clock.text(track.first)} to {clock.text(track.last)}"
+    yield clock.between(track.first, track.last)
     if not view.shots:
-        yield "no picture kept"
+        yield tr("no picture kept")
         return
     chip = view.shots[0].chip
-    yield (
-        f"best picture at {clock.text(chip.timestamp)}: quality {chip.quality.score:.2f}, "
-        f"{chip.quality.inter_eye_px:.1f} px between the eyes"
+    yield tr(
+        "best picture at {time}: quality {quality}, {distance} px between the eyes",
+        time=clock.text(chip.timestamp),
+        quality=f"{chip.quality.score:.2f}",
+        distance=f"{chip.quality.inter_eye_px:.1f}",
     )
 
 
 def _compared(view: TrackView) -> tuple[str, ...]:
     best = view.strongest
     if best is None:
-        return ("not compared",)
+        return (tr("not compared"),)
     if best.above_threshold:
         return similarity_lines(best)
     return (
-        f"No candidate above the threshold {threshold(best.threshold)}",
-        f"strongest similarity {similarity(best.similarity)}",
+        tr("No candidate above the threshold {threshold}", threshold=threshold(best.threshold)),
+        tr("strongest similarity {similarity}", similarity=similarity(best.similarity)),
     )
 
 
@@ -62,12 +65,13 @@ def _beside(view: TrackView) -> Iterator[Beside]:
         yield made
     best = view.strongest
     if best is not None and best.above_threshold and best.gallery_file in view.gallery:
-        yield Beside(wording.GALLERY, view.gallery[best.gallery_file])
+        yield Beside(tr(wording.GALLERY), view.gallery[best.gallery_file])
 
 
 def _keys(view: TrackView, clock: Clock) -> TrackKeys:
     best, strength = view.strongest, view.strength
     return TrackKeys(
+        first=round(clock.position(view.track.first), 6),
         length=round(clock.position(view.track.last) - clock.position(view.track.first), 6),
         quality=view.shots[0].chip.quality.score if view.shots else 0.0,
         similarity=None if best is None else best.similarity,

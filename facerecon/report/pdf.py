@@ -23,18 +23,25 @@ from facerecon.report.blocks import Comparison, Document, Plot, Section, plots_o
 from facerecon.report.content import Attachment, CaseReport
 from facerecon.report.figures import ComparisonFigure, Picture
 from facerecon.report.glyphs import covered, printable
+from facerecon.report.language import ENGLISH, Language, speaking, spoken, tr
+from facerecon.report.recorded import bare
 from facerecon.report.sections import document
 
 # Level a of PDF/A is level b with tags; PDF/UA makes them usable.
 STANDARDS: list[Literal["a-3a", "ua-1"]] = ["a-3a", "ua-1"]
 
 
-def render_pdf(report: CaseReport) -> bytes:
-    """Return the report as a PDF/A-3a document with the report's attachments embedded.
+def render_pdf(report: CaseReport, language: Language = ENGLISH) -> bytes:
+    """Return the report as a PDF/A-3a document with the report's attachments embedded, in a language.
 
     Raises:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
     """
+    with speaking(language):
+        return _drawn(report)
+
+
+def _drawn(report: CaseReport) -> bytes:
     content = document(report)
     try:
         return _compile(content, report.attachments, strict=False)
@@ -96,9 +103,23 @@ def _data(content: Document, strict: bool) -> dict[str, Any]:
         "date": [date.year, date.month, date.day, date.hour, date.minute, date.second],
         "ledger_short": content.ledger_head[:16],
         "numbers": _numbers(content.sections),
-        "glyph_note": wording.GLYPH_NOTE if _lacks_glyphs(content) or strict else "",
+        "language": spoken().code,
+        "words": _words(),
+        "glyph_note": tr(wording.GLYPH_NOTE) if _lacks_glyphs(content) or strict else "",
     }
     return {**plain, **extra}
+
+
+def _words() -> dict[str, str]:
+    """Return what the template itself says."""
+    words = {
+        "appendix": tr("Appendix {number}"),
+        "contents": tr("Contents"),
+        "ledger_head": tr("Ledger head"),
+        "no_picture": tr("no picture"),
+        "page": tr("Page {page} of {pages}"),
+    }
+    return {name: printable(text) for name, text in words.items()}
 
 
 def _attachment(attachment: Attachment) -> dict[str, str]:
@@ -119,11 +140,11 @@ def _plain(anything: Any, strict: bool) -> Any:
     if isinstance(anything, str):
         return printable(anything, strict)
     if isinstance(anything, Picture):
-        return {"name": anything.name, "kind": anything.kind, "alt": printable(anything.alt, strict)}
+        return {"name": anything.name, "kind": anything.kind, "alt": printable(bare(anything.alt), strict)}
     if isinstance(anything, Comparison):
         return _comparison(anything, strict)
     if isinstance(anything, Plot):
-        words = {"label": anything.label, "caption": anything.caption, "alt": anything.alt}
+        words = {"label": anything.label, "caption": anything.caption, "alt": bare(anything.alt)}
         return {"kind": anything.kind, "name": anything.name, **_plain(words, strict)}
     if is_dataclass(anything):
         kind = {"kind": anything.kind} if hasattr(anything, "kind") else {}
@@ -142,11 +163,11 @@ def _comparison(block: Comparison, strict: bool) -> dict[str, Any]:
     words = {
         "label": block.label,
         "caption": block.caption,
-        "warnings": block.warnings,
-        "alt": "; ".join(picture.alt for picture in pictures),
+        "warnings": tuple(tr("Warning: {warning}", warning=warning) for warning in block.warnings),
+        "alt": bare("; ".join(picture.alt for picture in pictures)),
     }
     original = {
-        "label": printable(wording.ORIGINAL, strict),
+        "label": printable(tr(wording.ORIGINAL), strict),
         "caption": printable(block.original_caption, strict),
         "picture": _plain(figure.original, strict),
         "share": 1.0,

@@ -9,6 +9,7 @@ from facerecon.records import ChipRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Cell, Column, Table
 from facerecon.report.history import StageHistory, mapping
+from facerecon.report.language import message, tr
 from facerecon.report.notation import shown
 from facerecon.report.timeline import Clock
 
@@ -16,11 +17,18 @@ _FULL_INTER_EYE_PX = 40.0
 _FULL_SHARPNESS = 0.30
 _FULL_FINE_DETAIL = 0.10
 _LIMITS = (
-    ("extract", "shots", "min_inter_eye_px", "inter_eye", "{:g} px between the eyes to be kept"),
-    ("extract", "detect", "min_score", "detector", "detector score {:.2f} to begin a track"),
-    ("enhance", "enhance", "min_inter_eye_px", "inter_eye", "{:g} px between the eyes to be enhanced"),
-    ("recognize", "recognize", "min_inter_eye_px", "inter_eye", "{:g} px between the eyes to be compared"),
-    ("recognize", "recognize", "min_quality", "score", "overall {:.2f} to be compared"),
+    ("extract", "shots", "min_inter_eye_px", "inter_eye", "g", message("{limit} px between the eyes to be kept")),
+    ("extract", "detect", "min_score", "detector", ".2f", message("detector score {limit} to begin a track")),
+    ("enhance", "enhance", "min_inter_eye_px", "inter_eye", "g", message("{limit} px between the eyes to be enhanced")),
+    (
+        "recognize",
+        "recognize",
+        "min_inter_eye_px",
+        "inter_eye",
+        "g",
+        message("{limit} px between the eyes to be compared"),
+    ),
+    ("recognize", "recognize", "min_quality", "score", ".2f", message("overall {limit} to be compared")),
 )
 
 
@@ -36,31 +44,31 @@ def limits_of(stages: Mapping[str, StageHistory]) -> Limits:
     """Read the limits from the parameters that the stages recorded; they may have used different profiles."""
     found: dict[str, set[float]] = {}
     words = []
-    for stage, part, key, measure, told in _LIMITS:
+    for stage, part, key, measure, form, told in _LIMITS:
         limit = mapping(mapping(stages[stage].details.get("parameters")).get(part)).get(key)
         if isinstance(limit, (int, float)) and not isinstance(limit, bool):
             found.setdefault(measure, set()).add(float(limit))
-            words.append(told.format(float(limit)))
+            words.append(tr(told, limit=format(float(limit), form)))
     return Limits({measure: tuple(sorted(values)) for measure, values in found.items()}, tuple(words))
 
 
 def quality_table(chips: Sequence[ChipRecord], clock: Clock, limits: Limits) -> Table:
     """Return the table of a track's best shots, each measure with its bar and the limits on it."""
     columns = (
-        Column("Shot", weight=1.1),
-        Column("Time", weight=1.3),
-        Column("Overall", "right", weight=0.9),
-        Column("Inter-eye px", "right", weight=0.9),
-        Column("Sharpness", "right", weight=1),
-        Column("Fine detail", "right", weight=0.9),
-        Column("Brightness", "right", weight=1),
-        Column("Clipped", "right", weight=0.8),
-        Column("Yaw, pitch, roll", "right", weight=1.5),
-        Column("Detector", "right", weight=0.9),
+        Column(tr("Shot"), weight=1.1),
+        Column(tr("Time"), weight=1.3),
+        Column(tr("Overall"), "right", weight=0.9),
+        Column(tr("Inter-eye px"), "right", weight=0.9),
+        Column(tr("Sharpness"), "right", weight=1),
+        Column(tr("Fine detail"), "right", weight=0.9),
+        Column(tr("Brightness"), "right", weight=1),
+        Column(tr("Clipped"), "right", weight=0.8),
+        Column(tr("Yaw, pitch, roll"), "right", weight=1.5),
+        Column(tr("Detector"), "right", weight=0.9),
     )
-    caption = wording.QUALITY_CAPTION
+    caption = tr(wording.QUALITY_CAPTION)
     if limits.words:
-        caption += f" {wording.QUALITY_LIMITS.format(limits='; '.join(limits.words))}"
+        caption += f" {tr(wording.QUALITY_LIMITS, limits='; '.join(limits.words))}"
     return Table(caption, columns, tuple(_row(chip, clock, limits) for chip in chips))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from facerecon.records import NOT_STATED
 from facerecon.report import wording
 from facerecon.report.blocks import (
     Block,
@@ -33,13 +34,16 @@ from facerecon.report.custody import (
     steps_appendix,
 )
 from facerecon.report.figures import Album
-from facerecon.report.history import STAGES, StageHistory, stage_history
+from facerecon.report.history import STAGES, STATES, StageHistory, stage_history
+from facerecon.report.language import spoken, tr, trc
 from facerecon.report.method import method_section
 from facerecon.report.notation import DASH, duration, integer, plural, short, shown, size, utc
 from facerecon.report.omissions import omissions_section
 from facerecon.report.overview import overview
 from facerecon.report.processing import processing_section
 from facerecon.report.quality import limits_of
+from facerecon.report.recorded import recorded
+from facerecon.report.redaction import marked_cards, marked_section, notice
 from facerecon.report.rendered import rendered_section
 from facerecon.report.reviews import reviews_section
 from facerecon.report.strength import reason_words
@@ -82,7 +86,7 @@ def document(report: CaseReport) -> Document:
         method_section(report, stages),
         processing_section(report, stages),
         source_section(report),
-        Section("limits", "Limits of this report", (Bullets(wording.LIMITS),)),
+        _limits(),
         *reviews_section(report.reviews),
         integrity_section(report),
     )
@@ -92,31 +96,45 @@ def document(report: CaseReport) -> Document:
     return Document(_head(sources), sections, _date(report), report.ledger_head, _footer(report), pictures)
 
 
+def _limits() -> Section:
+    items = tuple((tr(head), tr(words)) for head, words in wording.LIMITS)
+    return Section("limits", tr("Limits of this report"), (Bullets(items),))
+
+
 # --- head -------------------------------------------------------------------------------------------------------------
 
 
 def _head(sources: _Sources) -> Head:
     info = sources.report.info
     facts = (
-        Fact("Operator", _given(info.operator)),
-        Fact("Purpose", _given(info.purpose)),
-        Fact("Source", shown(info.source.name)),
-        Fact("Source SHA-256", info.source.sha256, mono=True),
-        Fact("Profile", f"{shown(info.profile_name)} ({short(info.profile_sha256)})"),
-        Fact("Tool", f"facerecon {shown(info.tool_version)}"),
-        Fact("Case made", utc(info.created_utc)),
-        Fact("Report date", f"{utc(_date(sources.report))} (last ledger entry)"),
-        Fact("Ledger head", sources.report.ledger_head, mono=True),
+        Fact(tr("Operator"), _given(info.operator)),
+        Fact(tr("Purpose"), _given(info.purpose)),
+        Fact(tr("Source"), shown(info.source.name)),
+        Fact(tr("Source SHA-256"), info.source.sha256, mono=True),
+        Fact(tr("Profile"), f"{shown(info.profile_name)} ({short(info.profile_sha256)})"),
+        Fact(tr("Tool"), f"facerecon {shown(info.tool_version)}"),
+        Fact(tr("Case made"), utc(info.created_utc)),
+        Fact(tr("Report date"), tr("{utc} (last ledger entry)", utc=utc(_date(sources.report)))),
+        *_language(),
+        Fact(tr("Ledger head"), sources.report.ledger_head, mono=True),
     )
     return Head(
-        wording.TITLE,
+        tr(wording.TITLE),
         shown(info.case_id),
-        sources.report.review_state,
-        wording.STATE_NOTES[sources.report.review_state],
+        tr(wording.STATES[sources.report.review_state]),
+        tr(wording.STATE_NOTES[sources.report.review_state]),
         facts,
-        wording.REVIEWERS,
-        wording.REVIEW_FIELDS,
+        tuple(map(tr, wording.REVIEWERS)),
+        tuple(map(tr, wording.REVIEW_FIELDS)),
     )
+
+
+def _language() -> tuple[Fact, ...]:
+    """Name the report's language where it is not the one in which the case was recorded."""
+    if spoken().english:
+        return ()
+    own = trc("the name of this catalogue's language in itself", "English")
+    return (Fact(tr("Language"), f"{own} ({spoken().code})"),)
 
 
 def _date(report: CaseReport) -> str:
@@ -124,60 +142,94 @@ def _date(report: CaseReport) -> str:
 
 
 def _footer(report: CaseReport) -> str:
-    return f"Case {shown(report.info.case_id)}"
+    return tr("Case {id}", id=shown(report.info.case_id))
 
 
 def _given(text: str) -> str:
-    return shown(text) if text.strip() else "not stated"
+    return shown(text) if text.strip() and text != NOT_STATED else tr("not stated")
 
 
 # --- summary ----------------------------------------------------------------------------------------------------------
 
 
 def _summary(sources: _Sources) -> Section:
-    blocks: list[Block] = [Text(_finding(sources), "result"), Stats(_stats(sources))]
+    ledger = sources.report.ledger
+    blocks: list[Block] = [*notice(ledger), Text(_finding(sources), "result"), Stats(_stats(sources))]
     if sources.tracks:
-        blocks += [overview(sources.tracks, sources.clock), Text(f"{wording.TRACK} {wording.HOW_TO_READ}")]
+        cards = marked_cards(overview(sources.tracks, sources.clock), ledger)
+        blocks += [cards, Text(f"{tr(wording.TRACK)} {tr(wording.HOW_TO_READ)}")]
     blocks += _prepared(sources)
     blocks += _strength(sources)
     blocks.append(_stage_table(sources))
-    return Section("summary", "Summary", tuple(blocks))
+    if not spoken().english:
+        blocks.append(Text(tr(wording.AS_RECORDED), "note"))
+    return Section("summary", tr("Summary"), tuple(blocks))
 
 
 def _finding(sources: _Sources) -> str:
-    frames = plural(len(sources.report.frames), "analysed frame")
+    frames = plural("{count} analysed frame", "{count} analysed frames", len(sources.report.frames))
     if not sources.stages["extract"].ran and not sources.report.frames:
-        return "Nothing has been examined yet: no run of the stage 'extract' has finished."
+        return tr("Nothing has been examined yet: no run of the stage 'extract' has finished.")
     if not sources.report.detections:
-        return f"No face was found in {frames}. {wording.NOTHING_FOUND}"
+        return f"{tr('No face was found in {frames}.', frames=frames)} {tr(wording.NOTHING_FOUND)}"
     if not sources.tracks:
-        return (
-            f"Faces were found in {frames}, but none long enough for a track; they are listed under what was not "
-            f"processed. {wording.NOTHING_FOUND}"
+        none = tr(
+            "Faces were found in {frames}, but none long enough for a track; they are listed under what was not "
+            "processed.",
+            frames=frames,
         )
-    return f"{plural(len(sources.tracks), 'track')} found in {frames}. {_comparison_finding(sources)}"
+        return f"{none} {tr(wording.NOTHING_FOUND)}"
+    found = plural(
+        "{count} track found in {frames}.", "{count} tracks found in {frames}.", len(sources.tracks), frames=frames
+    )
+    return f"{found} {_comparison_finding(sources)}"
 
 
 def _comparison_finding(sources: _Sources) -> str:
     if not sources.stages["recognize"].ran and not sources.report.candidates:
-        return "Comparison with a gallery was not run."
+        return tr("Comparison with a gallery was not run.")
     above = sum(view.has_candidate for view in sources.tracks)
     unusable = sum(view.strongest is None for view in sources.tracks)
     if unusable == len(sources.tracks):
-        which = "This track" if unusable == 1 else "None of the tracks"
-        return f"{which} could {'not ' if unusable == 1 else ''}be compared: {wording.NOT_COMPARED}"
-    rest = f" {integer(unusable)} of the tracks could not be compared: {wording.NOT_COMPARED}" if unusable else ""
+        return plural(
+            "This track could not be compared: the reasons are listed under what was not processed.",
+            "None of the tracks could be compared: the reasons are listed under what was not processed.",
+            unusable,
+        )
+    rest = f" {_not_all(unusable)}" if unusable else ""
     if not above:
-        which = "this track" if len(sources.tracks) == 1 else "any of them"
-        return f"No gallery picture reached the similarity threshold for {which}. {wording.NO_CANDIDATE}{rest}"
-    which = "this track" if len(sources.tracks) == 1 else f"{above} of them"
-    return f"For {which} the gallery holds at least one candidate above the similarity threshold.{rest}"
+        none = plural(
+            "No gallery picture reached the similarity threshold for this track.",
+            "No gallery picture reached the similarity threshold for any of them.",
+            len(sources.tracks),
+        )
+        return f"{none} {tr(wording.NO_CANDIDATE)}{rest}"
+    if len(sources.tracks) == 1:
+        one = tr("For this track the gallery holds at least one candidate above the similarity threshold.")
+        return f"{one}{rest}"
+    some = plural(
+        "For {above} of them the gallery holds at least one candidate above the similarity threshold.",
+        "For {above} of them the gallery holds at least one candidate above the similarity threshold.",
+        above,
+        above=above,
+    )
+    return f"{some}{rest}"
+
+
+def _not_all(unusable: int) -> str:
+    return plural(
+        "{count} of the tracks could not be compared: the reasons are listed under what was not processed.",
+        "{count} of the tracks could not be compared: the reasons are listed under what was not processed.",
+        unusable,
+    )
 
 
 def _stats(sources: _Sources) -> tuple[tuple[str, str], ...]:
     report = sources.report
     frames = sources.stages["extract"].account("frames")
-    analysed = f"frames analysed of {integer(frames.requested)} requested" if frames else "frames analysed"
+    analysed = (
+        tr("frames analysed of {count} requested", count=integer(frames.requested)) if frames else tr("frames analysed")
+    )
     compared = sources.stages["recognize"].ran or bool(report.candidates)
     above = len(
         {
@@ -188,11 +240,14 @@ def _stats(sources: _Sources) -> tuple[tuple[str, str], ...]:
     )
     restored = integer(len(report.restored)) if sources.stages["enhance"].ran or report.restored else DASH
     return (
-        (integer(len(sources.tracks)), "track" if len(sources.tracks) == 1 else "tracks"),
+        (integer(len(sources.tracks)), plural("track", "tracks", len(sources.tracks))),
         (integer(len(report.frames)), analysed),
-        (integer(len(report.detections)), "face detections"),
-        (restored, "enhanced pictures" if restored != DASH else "enhancement not run"),
-        (integer(above) if compared else DASH, "candidates above threshold" if compared else "comparison not run"),
+        (integer(len(report.detections)), tr("face detections")),
+        (restored, tr("enhanced pictures") if restored != DASH else tr("enhancement not run")),
+        (
+            integer(above) if compared else DASH,
+            tr("candidates above threshold") if compared else tr("comparison not run"),
+        ),
     )
 
 
@@ -200,30 +255,43 @@ def _prepared(sources: _Sources) -> list[Block]:
     preparation = sources.stages["extract"].details.get("preparation") or ()
     if not isinstance(preparation, (list, tuple)) or not preparation:
         return []
-    return [Text(f"{wording.PREPARED}{'; '.join(shown(each) for each in preparation)}.")]
+    return [Text(f"{tr(wording.PREPARED)}{'; '.join(recorded(each) for each in preparation)}.")]
 
 
 def _strength(sources: _Sources) -> list[Block]:
     if not sources.report.candidates:
         return []
     lines = [line for line in sources.report.candidates if line.primary]
-    words = [wording.CANDIDATE, wording.SIMILARITY]
-    words += [wording.LIKELIHOOD_RATIO_SHORT] if sources.traced else [wording.NO_RATIO]
+    ratios = wording.LIKELIHOOD_RATIO_SHORT if sources.traced else wording.NO_RATIO
+    words = [tr(each) for each in (wording.CANDIDATE, wording.SIMILARITY, ratios)]
     reasons = list(dict.fromkeys(reason_words(line) for line in lines if line.strength is None))
     if reasons:
         without = sum(line.strength is None for line in lines)
-        more = f"; {len(reasons) - _REASONS} more in the tracks' tables" if len(reasons) > _REASONS else ""
-        told = "; ".join(reasons[:_REASONS])
-        words.append(f"{integer(without)} of {plural(len(lines), 'comparison')} without a ratio: {told}{more}.")
+        told = [*reasons[:_REASONS], *_more(len(reasons) - _REASONS)]
+        words.append(
+            plural(
+                "{without} of {count} comparison without a ratio: {reasons}.",
+                "{without} of {count} comparisons without a ratio: {reasons}.",
+                len(lines),
+                without=integer(without),
+                reasons="; ".join(told),
+            )
+        )
     return [Text(" ".join(words))]
+
+
+def _more(rest: int) -> tuple[str, ...]:
+    if rest <= 0:
+        return ()
+    return (plural("{count} more in the tracks' tables", "{count} more in the tracks' tables", rest),)
 
 
 def _stage_table(sources: _Sources) -> Table:
     columns = (
-        Column("Stage", weight=1.1),
-        Column("State", weight=2.4),
-        Column("Last run began", weight=1.9),
-        Column("Runs finished", "right", weight=1),
+        Column(tr("Stage"), weight=1.1),
+        Column(tr("State"), weight=2.4),
+        Column(tr("Last run began"), weight=1.9),
+        Column(tr("Runs finished"), "right", weight=1),
     )
     rows = tuple(
         (
@@ -235,15 +303,17 @@ def _stage_table(sources: _Sources) -> Table:
         for name, history in sources.stages.items()
         if name != "report"
     )
-    return Table("State of the stages, from the ledger.", columns, rows)
+    return Table(tr("State of the stages, from the ledger."), columns, rows)
 
 
 def _stage_state(history: StageHistory) -> str:
     if history.state == "started":
-        return "started, and the ledger holds no end: it was killed, or is still running"
+        return tr("started, and the ledger holds no end: it was killed, or is still running")
     took = sum(seconds for seconds in history.durations.values())
-    after = f" in {duration(took)}" if history.state == "finished" and took else ""
-    return f"{history.state}{after}{f': {shown(history.reason)}' if history.reason else ''}"
+    state = tr(STATES[history.state])
+    if history.state == "finished" and took:
+        state = tr("finished in {duration}", duration=duration(took))
+    return f"{state}{f': {recorded(history.reason)}' if history.reason else ''}"
 
 
 # --- timeline and tracks ----------------------------------------------------------------------------------------------
@@ -254,26 +324,28 @@ def _timeline(sources: _Sources) -> tuple[Section, ...]:
         return ()
     report = sources.report
     axis = (
-        "Axis: number of the picture in the source."
+        tr("Axis: number of the picture in the source.")
         if sources.clock.ordered
-        else ("Axis: time from the start of the stream, h:mm:ss, from the container's time stamps.")
+        else tr("Axis: time from the start of the stream, h:mm:ss, from the container's time stamps.")
     )
-    marks = f"Bar: first to last detection. Ticks: detections. Dots: best shots. {axis}"
+    marks = f"{tr('Bar: first to last detection. Ticks: detections. Dots: best shots.')} {axis}"
     figures = tuple(
         Timelines(part, f"{part.title}. {marks}") for part in timelines(report, sources.clock, _TIMELINE_ROWS)
     )
     source = f"{shown(report.info.source.name)}, {size(report.info.source.size_bytes)}"
-    return (Section("timeline", "Timeline", (Facts((Fact("Source", source),)), *figures, _track_table(sources))),)
+    return (
+        Section("timeline", tr("Timeline"), (Facts((Fact(tr("Source"), source),)), *figures, _track_table(sources))),
+    )
 
 
 def _track_table(sources: _Sources) -> Table:
     columns = (
-        Column("Track", weight=1),
-        Column("First", weight=1.6),
-        Column("Last", weight=1.6),
-        Column("Length", "right", weight=1.2),
-        Column("Detections", "right", weight=1),
-        Column("Best shots", "right", weight=1),
+        Column(tr("Track"), weight=1),
+        Column(tr("First"), weight=1.6),
+        Column(tr("Last"), weight=1.6),
+        Column(tr("Length"), "right", weight=1.2),
+        Column(tr("Detections"), "right", weight=1),
+        Column(tr("Best shots"), "right", weight=1),
     )
     rows = tuple(
         (
@@ -286,7 +358,7 @@ def _track_table(sources: _Sources) -> Table:
         )
         for view in sources.tracks
     )
-    return Table("Tracks in order of the case.", columns, rows)
+    return Table(tr("Tracks in order of the case."), columns, rows)
 
 
 def _tracks(sources: _Sources) -> tuple[Section, ...]:
@@ -295,5 +367,10 @@ def _tracks(sources: _Sources) -> tuple[Section, ...]:
     enhanced = sources.stages["enhance"].ran or bool(sources.report.restored)
     compared = sources.stages["recognize"].ran or bool(sources.report.candidates)
     limits = limits_of(sources.stages)
-    children = tuple(track_section(view, sources.clock, enhanced, compared, limits) for view in sources.tracks)
-    return (Section("tracks", "Tracks", (), children),)
+    children = tuple(
+        marked_section(
+            track_section(view, sources.clock, enhanced, compared, limits), view.track.id, sources.report.ledger
+        )
+        for view in sources.tracks
+    )
+    return (Section("tracks", tr("Tracks"), (), children),)

@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from facerecon.records import FrameRecord, Timestamp
 from facerecon.report.content import CaseReport
-from facerecon.report.notation import clock_time
+from facerecon.report.language import tr
+from facerecon.report.notation import clock_time, plural
 
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 _STEPS_PICTURES = tuple(m * 10**e for e in range(9) for m in (1, 2, 5))
@@ -34,15 +35,19 @@ class Clock:
     def text(self, timestamp: Timestamp) -> str:
         """Return the position in words: 0:00:12.345, or picture 12."""
         if self.ordered:
-            return f"picture {self.position(timestamp):.0f}"
+            return tr("picture {number}", number=f"{self.position(timestamp):.0f}")
         return clock_time(timestamp.seconds)
 
     def span(self, first: Timestamp, last: Timestamp) -> str:
         """Return the length from first to last in words."""
         if self.ordered:
             pictures = round(self.position(last) - self.position(first)) + 1
-            return f"{pictures} picture{'' if pictures == 1 else 's'}"
+            return plural("{count} picture", "{count} pictures", pictures)
         return f"{float(last.seconds - first.seconds):.3f} s"
+
+    def between(self, first: Timestamp, last: Timestamp) -> str:
+        """Return first and last in words: 0:00:12.345 to 0:00:14.000."""
+        return tr("{first} to {last}", first=self.text(first), last=self.text(last))
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def _rows(report: CaseReport, clock: Clock, start: float, end: float) -> tuple[R
         shots = sorted(
             {_percent(clock.position(chips[shot].timestamp), start, end) for shot in track.best if shot in chips}
         )
-        text = f"{clock.text(track.first)} to {clock.text(track.last)}"
+        text = clock.between(track.first, track.last)
         rows.append(Row(track.id, text, first, last, tuple(sorted(seen[track.id])), tuple(shots), section_id(track.id)))
     return tuple(rows)
 
@@ -142,7 +147,9 @@ def _axis_label(mark: float, step: float, ordered: bool) -> str:
 
 
 def _title(rows: tuple[Row, ...]) -> str:
-    return f"Timeline of {rows[0].track}" if len(rows) == 1 else f"Timeline of {rows[0].track} to {rows[-1].track}"
+    if len(rows) == 1:
+        return tr("Timeline of {track}", track=rows[0].track)
+    return tr("Timeline of {first} to {last}", first=rows[0].track, last=rows[-1].track)
 
 
 def _description(rows: tuple[Row, ...]) -> str:

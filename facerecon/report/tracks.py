@@ -14,6 +14,7 @@ from facerecon.report.comparisons import FusedView, Shot, comparison_blocks, fus
 from facerecon.report.content import CaseReport
 from facerecon.report.explanations import ExplanationView, explanation_blocks, explanation_views
 from facerecon.report.figures import Album, Picture
+from facerecon.report.language import tr
 from facerecon.report.notation import plural, shown
 from facerecon.report.quality import Limits, quality_table
 from facerecon.report.timeline import Clock, section_id
@@ -118,7 +119,7 @@ def _gallery_pictures(report: CaseReport, album: Album) -> dict[str, Picture]:
     for record in report.gallery:
         if record.file not in wanted:
             continue
-        picture = album.gallery(record, f"Gallery picture of {shown(record.identity)}")
+        picture = album.gallery(record, tr("Gallery picture of {name}", name=shown(record.identity)))
         if picture is not None:
             found[record.file] = picture
     return found
@@ -135,7 +136,7 @@ def track_section(view: TrackView, clock: Clock, enhanced: bool, compared: bool,
         blocks.append(quality_table([shot.chip for shot in view.shots], clock, limits))
     probe = view.shots[0].picture if view.shots else None
     blocks += candidate_blocks(view.candidates, probe, view.gallery, compared, _leading(view))
-    return Section(view.section_id, f"Track {shown(view.track.id)}", tuple(blocks))
+    return Section(view.section_id, tr("Track {id}", id=shown(view.track.id)), tuple(blocks))
 
 
 def _leading(view: TrackView) -> Iterator[Block]:
@@ -147,23 +148,28 @@ def _leading(view: TrackView) -> Iterator[Block]:
 def _facts(view: TrackView, clock: Clock) -> tuple[Fact, ...]:
     track = view.track
     return (
-        Fact("First seen", clock.text(track.first)),
-        Fact("Last seen", clock.text(track.last)),
-        Fact("Length", clock.span(track.first, track.last)),
-        Fact("Detections", str(track.detections)),
-        Fact("Best shots kept", str(len(track.best))),
-        *([Fact("Kept round the best", str(len(track.burst)))] if track.burst else []),
+        Fact(tr("First seen"), clock.text(track.first)),
+        Fact(tr("Last seen"), clock.text(track.last)),
+        Fact(tr("Length"), clock.span(track.first, track.last)),
+        Fact(tr("Detections"), str(track.detections)),
+        Fact(tr("Best shots kept"), str(len(track.best))),
+        *([Fact(tr("Kept round the best"), str(len(track.burst)))] if track.burst else []),
     )
 
 
 def _vectors(view: TrackView) -> Iterator[Block]:
     if view.fused is not None:
-        yield Facts((Fact("Face vectors averaged", _fusion(view.fused)),))
+        yield Facts((Fact(tr("Face vectors averaged"), _fusion(view.fused)),))
 
 
 def _fusion(fused: EmbeddingRecord) -> str:
     parts = [
-        f"{shown(frame.rpartition('/')[2])} (weight {weight:.3f})"
+        tr("{frame} (weight {weight})", frame=shown(frame.rpartition("/")[2]), weight=f"{weight:.3f}")
         for frame, weight in zip(fused.frames, fused.weights, strict=False)
     ]
-    return f"{plural(len(fused.frames), 'original frame')}: {', '.join(parts)}"
+    return plural(
+        "{count} original frame: {frames}",
+        "{count} original frames: {frames}",
+        len(fused.frames),
+        frames=", ".join(parts),
+    )

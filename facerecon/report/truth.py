@@ -8,7 +8,9 @@ from facerecon.records import Measurement
 from facerecon.report import wording
 from facerecon.report.blocks import Cell, Column, Section, Table, Text
 from facerecon.report.content import CaseReport
+from facerecon.report.language import tr
 from facerecon.report.notation import DASH, shown
+from facerecon.report.recorded import recorded
 
 
 def truth_section(report: CaseReport) -> tuple[Section, ...]:
@@ -17,19 +19,20 @@ def truth_section(report: CaseReport) -> tuple[Section, ...]:
         return ()
     metrics = _unique(item.metric for item in report.measurements)
     tables = tuple(_table([item for item in report.measurements if item.metric == metric]) for metric in metrics)
-    return (Section("truth", "Measured against known truth", (Text(wording.TRUTH_CAPTION, "note"), *tables)),)
+    return (Section("truth", tr("Measured against known truth"), (Text(tr(wording.TRUTH_CAPTION), "note"), *tables)),)
 
 
 def _table(items: Sequence[Measurement]) -> Table:
     variants, subjects = _unique(item.variant for item in items), _unique(item.subject for item in items)
     values = {(item.subject, item.variant): item.value for item in items}
-    unit = f" in {shown(items[0].unit)}" if items[0].unit else ""
-    truths = "; ".join(shown(reference) for reference in _unique(item.reference for item in items))
-    columns = (Column("Subject", weight=2), *(Column(shown(variant), "right", weight=1) for variant in variants))
+    truths = "; ".join(recorded(reference) for reference in _unique(item.reference for item in items))
+    columns = (Column(tr("Subject"), weight=2), *(Column(shown(variant), "right", weight=1) for variant in variants))
     rows = [_row(subject, [values.get((subject, variant)) for variant in variants]) for subject in subjects]
     if len(subjects) > 1:
         rows.append(_mean_row(values, subjects, variants))
-    return Table(f"{shown(items[0].metric)}{unit}. Truth: {truths}.", columns, tuple(rows))
+    metric, unit = recorded(items[0].metric), shown(items[0].unit)
+    measured = tr("{metric} in {unit}.", metric=metric, unit=unit) if unit else f"{metric}."
+    return Table(f"{measured} {tr('Truth: {references}.', references=truths)}", columns, tuple(rows))
 
 
 def _row(subject: str, values: Sequence[float | None]) -> tuple[Cell, ...]:
@@ -41,9 +44,12 @@ def _mean_row(
 ) -> tuple[Cell, ...]:
     complete = [subject for subject in subjects if all((subject, variant) in values for variant in variants)]
     if not complete:
-        return (Cell("Mean", strong=True), *(Cell(DASH) for _ in variants))
+        return (Cell(tr("Mean"), strong=True), *(Cell(DASH) for _ in variants))
     means = [sum(values[subject, variant] for subject in complete) / len(complete) for variant in variants]
-    return (Cell(f"Mean of {len(complete)}", strong=True), *(Cell(f"{mean:.3f}", strong=True) for mean in means))
+    return (
+        Cell(tr("Mean of {count}", count=len(complete)), strong=True),
+        *(Cell(f"{mean:.3f}", strong=True) for mean in means),
+    )
 
 
 def _unique(texts: Iterable[str]) -> list[str]:

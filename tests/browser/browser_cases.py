@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
 from report_builder import Builder
 from report_calibrations import calibration
 from report_example import extract_only_case, full_case, hostile_case
 
+from facerecon.pictures import encode_png
 from facerecon.report.content import CaseReport
 
 INJECTED = '<img src="https://example.org/x.png" onerror="alert(1)"><script>alert(2)</script>'
@@ -40,8 +46,29 @@ def injected_case() -> CaseReport:
     return build.report()
 
 
+def doubted_case() -> CaseReport:
+    """The full case, whose restoring model also says by how much it expects to be off."""
+    case = full_case()
+    restored = tuple(
+        record.model_copy(update={"uncertainty_path": record.invention_path.replace("invented", "uncertainty")})
+        if record.invention_path
+        else record
+        for record in case.restored
+    )
+    return replace(case, restored=restored, picture=lambda path: _turned(case, path))
+
+
+def _turned(case: CaseReport, path: str) -> bytes:
+    """Read a picture; that of an uncertainty is the invention's, turned."""
+    if "uncertainty" not in path:
+        return case.picture(path)
+    pixels = np.asarray(Image.open(io.BytesIO(case.picture(path.replace("uncertainty", "invented")))))
+    return encode_png(np.ascontiguousarray(pixels[:, ::-1]), {"Title": "MAP"})
+
+
 CASES = {
     "full": full_case,
+    "doubted": doubted_case,
     "hostile": hostile_case,
     "extract-only": extract_only_case,
     "varied": varied_case,

@@ -17,6 +17,7 @@ from browser_cases import CASES
 from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
 
 from facerecon.report.html import render_html
+from facerecon.report.language import language
 
 SYSTEM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 Open = Callable[..., Page]
@@ -50,29 +51,29 @@ def _launched(driver: Playwright) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     folder = tmp_path_factory.mktemp("reports")
 
-    def rendered(name: str) -> Path:
-        path = folder / f"{name}.html"
+    def rendered(name: str, code: str = "en") -> Path:
+        path = folder / f"{name}.{code}.html"
         if not path.exists():
-            path.write_text(render_html(CASES[name]()), encoding="utf-8")
+            path.write_text(render_html(CASES[name](), language(code)), encoding="utf-8")
         return path
 
     return rendered
 
 
 @pytest.fixture
-def opened(browser: Browser, pages: Callable[[str], Path]) -> Iterator[Open]:
-    """Opens the report of a case by name; settings are those of a browser context, `clock` stops the time."""
+def opened(browser: Browser, pages: Callable[..., Path]) -> Iterator[Open]:
+    """Opens the report of a case by name, in a language; settings are a context's, `clock` stops the time."""
     contexts, seen = [], []
 
-    def opens(name: str, clock: bool = False, **settings: Any) -> Page:
+    def opens(name: str, clock: bool = False, code: str = "en", **settings: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
-        address = pages(name).as_uri()
+        page.set_default_timeout(30_000)
+        address = pages(name, code).as_uri()
         page.on("console", lambda message: seen.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: seen.append(f"error: {error}"))
         page.on("dialog", lambda dialog: (seen.append(f"dialog: {dialog.message}"), dialog.dismiss()))

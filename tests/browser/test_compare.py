@@ -98,10 +98,11 @@ def test_nothing_blinks_by_itself_where_less_motion_is_asked_for(opened) -> None
 def test_every_computed_picture_can_be_compared(opened) -> None:
     page = opened("full")
     view = viewer(page)
-    options = view.locator("select option").all_text_contents()
+    sides = view.get_by_label("With", exact=True)
+    options = sides.locator("optgroup").first.locator("option").all_text_contents()
     assert options == ["STEP 1", "RESTORED", "FUSED"]
     for name in options:
-        view.locator("select").select_option(label=name)
+        sides.select_option(label=name)
         expect(view.locator(".pane .badge")).to_have_text(["ORIGINAL", name])
 
 
@@ -117,7 +118,7 @@ def test_zoom_shows_pixels_at_the_same_place_in_both(opened, width: int) -> None
     seen = pixels(stage)
     # 41 px across: what is seen of the original has no more colours than the source pixels it can show.
     assert len(np.unique(seen.reshape(-1, 3), axis=0)) <= np.prod(np.ceil(np.array(seen.shape[:2]) / across) + 1)
-    assert view.locator("output").text_content() == "16×"
+    expect(view.locator("label", has_text="Zoom").locator("output")).to_have_text("16×")
     drawn = page.locator(f"{STAGE} img").evaluate_all("all => all.map(one => getComputedStyle(one).imageRendering)")
     assert drawn == ["pixelated", "pixelated"]
 
@@ -158,6 +159,91 @@ def test_landmarks_can_be_switched_and_lie_on_the_face(opened) -> None:
         assert inside["x"] <= cross["x"] <= cross["x"] + cross["width"] <= inside["x"] + inside["width"]
     switch.click()
     expect(marks.first).to_be_hidden()
+
+
+# --- maps -------------------------------------------------------------------------------------------------------------
+
+MAPS = ["MAP: frames behind the fused picture", "MAP: detail beyond the original", "MAP: error that the model expects"]
+
+
+def sources(page: Page) -> list[list[str]]:
+    """The pictures of every sheet of the viewer, as they are drawn."""
+    return page.locator(f"{STAGE} .sheet").evaluate_all(
+        "sheets => sheets.map(sheet => [...sheet.querySelectorAll('img')].map(one => one.src))"
+    )
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_map_can_be_one_side(opened, name: str) -> None:
+    page = opened("doubted", reduced_motion="reduce")
+    view = viewer(page)
+    view.get_by_label("With", exact=True).select_option(label=name)
+    expect(view.locator(".pane .badge")).to_have_text(["ORIGINAL", name])
+    expect(view).to_contain_text("what they mean is said under Figure 5")
+    (original,), (map_source,) = sources(page)
+    assert map_source != original
+    assert map_source in page.locator("[data-map-of] img").evaluate_all("all => all.map(one => one.src)")
+    first, second = boxes(page)
+    assert first == pytest.approx(second)
+    expect(view.get_by_label("Map over the computed picture")).to_be_disabled()
+
+
+def test_a_map_can_lie_over_the_computed_picture_alone(opened) -> None:
+    page = opened("doubted", reduced_motion="reduce")
+    view = viewer(page)
+    before = sources(page)
+    view.get_by_label("Map over the computed picture").select_option(label=MAPS[1])
+    expect(view.locator(".pane .badge")).to_have_text(["ORIGINAL", "FUSED", MAPS[1]])
+    (original,), (computed, cover) = sources(page)
+    assert [[original], [computed]] == before
+    assert cover not in (original, computed)
+    drawn = (
+        page.locator(f"{STAGE} .sheet")
+        .nth(1)
+        .locator("img")
+        .evaluate_all("all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.top])")
+    )
+    assert drawn[0] == pytest.approx(drawn[1])
+    size = page.locator(f"{STAGE} .cover").bounding_box()
+    assert size["height"] / size["width"] == pytest.approx(47 / 41, rel=0.01)
+    assert size["width"] == pytest.approx(boxes(page)[0]["width"], abs=0.5)
+
+
+def test_the_map_over_a_picture_is_as_opaque_as_the_slider_says(opened) -> None:
+    page = opened("doubted", reduced_motion="reduce")
+    view = viewer(page)
+    mode(page, "Blink")
+    mode(page, "Swap")
+    bare = pixels(page.locator(STAGE))
+    view.get_by_label("Map over the computed picture").select_option(label=MAPS[1])
+    opacity = view.get_by_label("Opacity of the map")
+    mode(page, "Swap")
+    opacity.fill("0")
+    assert np.array_equal(pixels(page.locator(STAGE)), bare)
+    opacity.focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    assert opacity.input_value() == "100"
+    expect(view).to_contain_text("100 %")
+    covered = pixels(page.locator(STAGE))
+    assert not np.array_equal(covered, bare)
+    view.get_by_label("Map over the computed picture").select_option("")
+    view.get_by_label("With", exact=True).select_option(label=MAPS[1])
+    mode(page, "Swap")
+    assert np.array_equal(pixels(page.locator(STAGE)), covered)
+
+
+def test_only_the_maps_of_the_shot_are_offered(opened) -> None:
+    page = opened("full")
+    figures = page.locator(".compare")
+    for index, wanted in enumerate([MAPS[:2], []]):
+        figures.nth(index).get_by_role("button", name="Compare").click()
+        view = figures.nth(index).locator(".viewer")
+        groups = view.get_by_label("With", exact=True).locator("optgroup")
+        assert groups.count() == (2 if wanted else 1)
+        if wanted:
+            assert groups.nth(1).locator("option").all_text_contents() == wanted
+        assert view.get_by_label("Map over the computed picture").count() == bool(wanted)
 
 
 def test_a_comparison_can_be_closed_again(opened) -> None:

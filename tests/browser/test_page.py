@@ -66,14 +66,70 @@ def test_the_filter_takes_words_and_quality(opened) -> None:
         ("strongest similarity first", ["t0004", "t0001", "t0002", "t0003"]),
         ("largest likelihood ratio first", ["t0004", "t0001", "t0002", "t0003"]),
         ("longest first", ["t0004", "t0003", "t0002", "t0001"]),
+        ("earliest first", ["t0001", "t0002", "t0003", "t0004"]),
         ("as in the case", ["t0001", "t0002", "t0003", "t0004"]),
     ],
 )
-def test_tracks_are_put_in_order(opened, order: str, sorted_by: list[str]) -> None:
+@pytest.mark.parametrize("control", ["Order", "Order of the tracks"])
+def test_tracks_are_put_in_order_everywhere(opened, order: str, sorted_by: list[str], control: str) -> None:
     page = opened("varied")
-    page.get_by_label("Order", exact=True).select_option(label="longest first")
-    page.get_by_label("Order", exact=True).select_option(label=order)
+    before = numbers(page)
+    select = page.get_by_role("combobox", name=control, exact=True)
+    select.select_option(label="longest first")
+    select.select_option(label=order)
     assert tracks(page) == sorted_by
+    assert sections(page) == [f"track-{name}" for name in sorted_by]
+    lines = page.locator(".contents .sub").evaluate_all("all => all.map(one => one.dataset.track)")
+    assert lines == sections(page)
+    assert numbers(page) == before
+    for name in ("Order", "Order of the tracks"):
+        other = page.get_by_role("combobox", name=name, exact=True)
+        assert other.locator("option:checked").text_content() == order
+
+
+def sections(page: Page) -> list[str]:
+    return page.locator("#tracks > section").evaluate_all("all => all.map(one => one.id)")
+
+
+def numbers(page: Page) -> dict[str, str]:
+    """The numbers of the tracks' sections, by their ids."""
+    pairs = page.locator("#tracks > section").evaluate_all(
+        "all => all.map(one => [one.id, one.querySelector('.no').textContent])"
+    )
+    return dict(pairs)
+
+
+def test_the_order_is_said_and_links_still_lead_to_their_track(opened) -> None:
+    page = opened("varied")
+    page.get_by_role("combobox", name="Order of the tracks", exact=True).select_option(label="best quality first")
+    said = page.locator(".order-note")
+    expect(said).to_contain_text("Order of the tracks: best quality first.")
+    expect(said).to_contain_text("numbers stay those of the case")
+    for name in QUALITIES:
+        page.locator(f".overview [data-track=track-{name}] a").click()
+        assert page.url.endswith(f"#track-{name}")
+        expect(page.locator(f"#track-{name}")).to_be_in_viewport()
+    page.get_by_role("combobox", name="Order", exact=True).select_option(label="as in the case")
+    expect(said).to_have_text("The tracks are in the order of the case.")
+
+
+def test_the_order_is_chosen_by_keys(opened) -> None:
+    page = opened("varied")
+    page.get_by_role("combobox", name="Order of the tracks", exact=True).focus()
+    page.keyboard.type("best")
+    assert sections(page)[0] == "track-t0002"
+
+
+def test_paper_has_the_order_of_the_case(opened) -> None:
+    page = opened("varied")
+    page.get_by_role("combobox", name="Order", exact=True).select_option(label="best quality first")
+    chosen = sections(page)
+    page.evaluate("addEventListener('beforeprint', () => window.printed = document.getElementById('tracks').innerText)")
+    page.pdf(prefer_css_page_size=True)
+    printed = page.evaluate("window.printed")
+    places = [printed.index(f"Track {name}") for name in QUALITIES]
+    assert places == sorted(places)
+    assert sections(page) == chosen != sorted(chosen)
 
 
 def test_a_link_to_a_hidden_track_shows_it(opened) -> None:
@@ -104,7 +160,7 @@ def test_every_control_is_reached_by_keyboard_and_seen_to_be(opened) -> None:
     page.locator(".viewer").get_by_role("button", name="Slide").click()
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
     wanted = page.locator(FOCUSABLE).evaluate_all(
-        "all => all.filter(one => one.checkVisibility()).map((one, i) => one.dataset.n = i).length"
+        "all => all.filter(one => one.checkVisibility() && !one.disabled).map((one, i) => one.dataset.n = i).length"
     )
     reached: dict[str, str] = {}
     for _ in range(wanted + 3):

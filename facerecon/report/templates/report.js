@@ -2,6 +2,13 @@
 // Adds the controls of the report: colours, filter and order of tracks, and the viewer of each comparison. The page is
 // complete without it. It sends and stores nothing, and builds its elements one by one: words are only ever set as text.
 
+// English sentences to those of the page's language; filled in where the page is made.
+const WORDS = {};
+
+function say(text, values = {}) {
+  return (WORDS[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
 function make(tag, settings = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(settings)) {
@@ -34,22 +41,22 @@ function addColours() {
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
   const button = make("button", { type: "button", class: "colours", onclick: () => show(!isDark()) });
-  const say = () => { button.textContent = isDark() ? "Use light colours" : "Use dark colours"; };
-  const show = (dark) => { root.dataset.theme = dark ? "dark" : "light"; say(); };
-  system.addEventListener("change", say);
-  say();
+  const name = () => { button.textContent = isDark() ? say("Use light colours") : say("Use dark colours"); };
+  const show = (dark) => { root.dataset.theme = dark ? "dark" : "light"; name(); };
+  system.addEventListener("change", name);
+  name();
   document.querySelector("header").prepend(button);
 }
 
 // --- filter and order of tracks --------------------------------------------------------------------------------------
 
 const ORDERS = [
-  ["case", "as in the case"], ["similarity", "strongest similarity first"], ["ratio", "largest likelihood ratio first"],
-  ["quality", "best quality first"], ["length", "longest first"],
+  ["case", say("as in the case")], ["first", say("earliest first")], ["similarity", say("strongest similarity first")],
+  ["ratio", say("largest likelihood ratio first")], ["quality", say("best quality first")], ["length", say("longest first")],
 ];
 const CANDIDATES = [
-  ["", "with or without a candidate"], ["above", "candidate above the threshold"],
-  ["below", "compared, none above the threshold"], ["none", "not compared"],
+  ["", say("with or without a candidate")], ["above", say("candidate above the threshold")],
+  ["below", say("compared, none above the threshold")], ["none", say("not compared")],
 ];
 
 function addFilter() {
@@ -60,9 +67,9 @@ function addFilter() {
   const candidate = choice(CANDIDATES, apply);
   const quality = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0, oninput: apply });
   const least = make("output", { text: "0.00", "aria-live": "off" });
-  const order = choice(ORDERS, arrange);
+  const sorting = addSorting(cards);
   const status = make("p", { role: "status" });
-  const all = make("button", { type: "button", text: "Show all tracks", onclick: reset });
+  const all = make("button", { type: "button", text: say("Show all tracks"), onclick: reset });
   const notes = ["timeline", "tracks"].map((id) => document.getElementById(id)).filter(Boolean).map((section) => {
     const note = make("p", { class: "hidden-note warning" });
     section.querySelector(".title").after(note);
@@ -73,11 +80,11 @@ function addFilter() {
     least.textContent = Number(quality.value).toFixed(2);
     const kept = new Set(cards.filter(keeps).map((card) => card.dataset.track));
     for (const card of cards) hide(card.dataset.track, !kept.has(card.dataset.track));
-    const hidden = cards.length - kept.size;
-    const told = `${kept.size} of ${cards.length} tracks are shown`;
-    status.textContent = hidden ? `${told}; ${hidden} hidden by the filter.` : `${told}.`;
-    all.hidden = !hidden;
-    for (const note of notes) note.textContent = hidden ? `${hidden} of ${cards.length} tracks are hidden by the filter in the summary.` : "";
+    const values = { kept: kept.size, all: cards.length, hidden: cards.length - kept.size };
+    status.textContent = values.hidden ? say("{kept} of {all} tracks are shown; {hidden} hidden by the filter.", values)
+      : say("{kept} of {all} tracks are shown.", values);
+    all.hidden = !values.hidden;
+    for (const note of notes) note.textContent = values.hidden ? say("{hidden} of {all} tracks are hidden by the filter in the summary.", values) : "";
   }
   function keeps(card) {
     const text = card.textContent.toLowerCase();
@@ -88,11 +95,6 @@ function addFilter() {
   function hide(id, out) {
     const same = [...document.querySelectorAll("[data-track]")].filter((element) => element.dataset.track === id);
     for (const element of [...same, document.getElementById(id)]) if (element) element.classList.toggle("out", out);
-  }
-  function arrange() {
-    const size = (card) => (card.dataset[order.value] ? Number(card.dataset[order.value]) : -Infinity);
-    const later = (a, b) => (size(b) > size(a) ? 1 : size(b) < size(a) ? -1 : 0);
-    list.append(...(order.value === "case" ? cards : [...cards].sort(later)));
   }
   function reset() {
     words.value = candidate.value = "";
@@ -105,23 +107,67 @@ function addFilter() {
     const target = link && document.getElementById(link.getAttribute("href").slice(1));
     if (target && target.classList.contains("out")) reset();
   });
-  const controls = make("div", { class: "tools filter", role: "group", "aria-label": "Filter and order of tracks" },
-    labelled("Text", words), labelled("Candidate", candidate), labelled("Quality at least", quality, least),
-    labelled("Order", order), status, all);
+  const controls = make("div", { class: "tools filter", role: "group", "aria-label": say("Filter and order of tracks") },
+    labelled(say("Text"), words), labelled(say("Candidate"), candidate), labelled(say("Quality at least"), quality, least),
+    labelled(say("Order"), sorting), status, all);
   list.before(controls);
   apply();
 }
 
+// One order for the cards of the overview, the sections of the tracks and their lines in the contents; returns its select.
+// The sections keep their numbers and ids, and paper always has the order of the case.
+function addSorting(cards) {
+  const sections = cards.map((card) => document.getElementById(card.dataset.track));
+  const places = [cards, sections, [...document.querySelectorAll(".contents .sub")]];
+  const note = make("p", { class: "order-note note", role: "status" });
+  const selects = [0, 1].map(() => choice(ORDERS, (event) => arrange(event.target.value)));
+  let chosen = "case";
+
+  function sorted(order) {
+    const size = (card) => (card.dataset[order] ? Number(card.dataset[order]) : -Infinity);
+    const side = order === "first" ? -1 : 1;
+    const later = (a, b) => side * (size(b) > size(a) ? 1 : size(b) < size(a) ? -1 : 0);
+    return order === "case" ? cards : [...cards].sort(later);
+  }
+  function put(order) {
+    const ordered = sorted(order).map((card) => cards.indexOf(card));
+    for (const place of places) inPlace(place, ordered.map((index) => place[index]));
+  }
+  function arrange(order) {
+    chosen = order;
+    for (const select of selects) select.value = order;
+    put(order);
+    const named = { order: ORDERS.find(([value]) => value === order)[1] };
+    note.textContent = order === "case" ? say("The tracks are in the order of the case.")
+      : say("Order of the tracks: {order}. Their numbers stay those of the case, and paper has the order of the case.", named);
+  }
+  const title = document.querySelector("#tracks > .title");
+  title.after(make("div", { class: "tools sorting", role: "group", "aria-label": say("Order of the tracks") },
+    labelled(say("Order of the tracks"), selects[1])), note);
+  addEventListener("beforeprint", () => put("case"));
+  addEventListener("afterprint", () => put(chosen));
+  arrange(chosen);
+  return selects[0];
+}
+
+// Put elements in order into the places that they have among their neighbours.
+function inPlace(elements, ordered) {
+  const marks = elements.map(() => document.createComment(""));
+  const standing = elements[0].parentElement.children;
+  [...standing].filter((element) => elements.includes(element)).forEach((element, index) => element.replaceWith(marks[index]));
+  marks.forEach((mark, index) => mark.replaceWith(ordered[index]));
+}
+
 // --- viewer of a comparison ------------------------------------------------------------------------------------------
 
-const MODES = [["side", "Side by side"], ["slide", "Slide"], ["blink", "Blink"]];
+const MODES = [["side", say("Side by side")], ["slide", say("Slide")], ["blink", say("Blink")]];
 const BLINK_MS = 700;
 const LARGEST_PX = [560, 520];
 const TALLEST = 1.3; // of the face's height: the strip under a small picture can be taller than the picture
-const OPEN = "Compare: slide, blink, zoom";
 
 function addViewer(figure) {
   const views = [...figure.querySelectorAll(".view")];
+  const maps = [...document.querySelectorAll("[data-map-of]")].filter((cell) => cell.dataset.mapOf === figure.dataset.shot);
   const name = figure.querySelector(".figcaption .label").textContent;
   let viewer = null;
   const open = make("button", { type: "button", "aria-expanded": "false", onclick: toggle });
@@ -130,25 +176,28 @@ function addViewer(figure) {
     figure.classList.toggle("show-marks", pressed(marks));
   } });
   const title = (button, text) => { button.textContent = text; button.setAttribute("aria-label", `${text}, ${name}`); };
-  title(open, OPEN);
-  title(marks, "Landmarks");
+  title(open, say("Compare: slide, blink, zoom"));
+  title(marks, say("Landmarks"));
   function toggle() {
     if (viewer) viewer.close();
-    viewer = viewer ? null : new Viewer(views, name);
+    viewer = viewer ? null : new Viewer(views, maps, name);
     if (viewer) bar.after(viewer.element);
     if (viewer) viewer.draw();
     open.setAttribute("aria-expanded", String(Boolean(viewer)));
-    title(open, viewer ? "Close the comparison" : OPEN);
+    title(open, viewer ? say("Close the comparison") : say("Compare: slide, blink, zoom"));
   }
   const bar = make("div", { class: "tools" }, open, ...(figure.querySelector(".marks") ? [marks] : []));
   figure.querySelector(".views").after(bar);
 }
 
+// The original is always one side. The other is a computed picture, which a map can cover, or a map.
 class Viewer {
-  constructor(views, name) {
-    this.original = views.find((view) => view.dataset.view === "original");
-    this.others = views.filter((view) => view !== this.original);
-    this.pixels = this.original.dataset.originalPx.split(" ").map(Number);
+  constructor(views, maps, name) {
+    const [original, others] = [views.find((view) => view.dataset.view === "original"), views.filter((view) => view.dataset.view !== "original")];
+    this.original = layerOf(original);
+    this.others = others.map(layerOf);
+    this.maps = maps.map(mapOf);
+    this.pixels = original.dataset.originalPx.split(" ").map(Number);
     this.mode = "side";
     this.zoom = 1;
     this.centre = [0.5, 0.5];
@@ -159,30 +208,51 @@ class Viewer {
   }
 
   build(name) {
-    const labels = this.others.map((view, index) => [index, view.querySelector(".badge").textContent]);
-    this.other = choice(labels, () => this.fill());
-    this.other.selectedIndex = this.others.length - 1;
+    const named = (layers, kind) => layers.map((layer, index) => [`${kind}${index}`, layer.name]);
+    this.other = choice([], () => this.fill());
+    this.other.append(...grouped([[say("Computed pictures"), named(this.others, "p")], [say("Maps, not pictures"), named(this.maps, "m")]]));
+    this.other.value = `p${this.others.length - 1}`;
+    this.over = choice([["", say("none")], ...named(this.maps, "m")], () => this.fill());
+    this.strength = make("input", { type: "range", min: 0, max: 100, step: 5, value: 60, oninput: () => this.cover() });
+    this.percent = make("output", { text: "60 %", "aria-live": "off" });
     this.modes = MODES.map(([mode, text]) => make("button", { type: "button", text, "data-mode": mode, onclick: () => this.show(mode) }));
     this.range = make("input", { type: "range", min: 1, max: 16, step: 1, value: 1, oninput: () => this.zoomTo(Number(this.range.value)) });
     this.times = make("output", { text: "1×", "aria-live": "off" });
     this.slider = make("input", { type: "range", class: "slider", min: 0, max: 100, step: 1, value: 50,
-      "aria-label": "Place of the border: original to the left, computed picture to the right", oninput: () => this.place() });
-    this.swap = make("button", { type: "button", text: "Swap", onclick: () => this.turn() });
-    this.running = make("button", { type: "button", text: "Run", "aria-pressed": "false", onclick: () => this.run(!pressed(this.running)) });
+      "aria-label": say("Place of the border: original to the left, the other to the right"), oninput: () => this.place() });
+    this.swap = make("button", { type: "button", text: say("Swap"), onclick: () => this.turn() });
+    this.running = make("button", { type: "button", text: say("Run"), "aria-pressed": "false", onclick: () => this.run(!pressed(this.running)) });
     this.panes = make("div", { class: "panes" });
-    this.element = make("div", { class: "viewer", role: "group", "aria-label": `Compare, ${name}` },
-      make("div", { class: "tools" }, labelled("With", this.other), ...this.modes, labelled("Zoom", this.range, this.times)),
-      make("div", { class: "tools" }, this.slider, this.swap, this.running), this.panes,
-      make("p", { class: "note", text: "Enlarged without interpolation: every pixel is a square. Click on the place to look at, or move with the arrow keys; + and − zoom." }));
+    this.legend = make("p", { class: "note", role: "status" });
+    this.element = make("div", { class: "viewer", role: "group", "aria-label": say("Compare, {name}", { name }) },
+      make("div", { class: "tools" }, labelled(say("With"), this.other), ...this.modes, labelled(say("Zoom"), this.range, this.times)),
+      ...(this.maps.length ? [make("div", { class: "tools" }, labelled(say("Map over the computed picture"), this.over),
+        labelled(say("Opacity of the map"), this.strength, this.percent))] : []),
+      make("div", { class: "tools" }, this.slider, this.swap, this.running), this.panes, this.legend,
+      make("p", { class: "note", text: say("Enlarged without interpolation: every pixel is a square. Click on the place to look at, or move with the arrow keys; + and − zoom.") }));
     this.fill();
   }
 
   fill() {
-    this.layers = [this.original, this.others[this.other.selectedIndex]].map((view) => {
-      const sheet = view.querySelector(".sheet").cloneNode(true);
-      return { sheet, image: sheet.querySelector("img"), label: view.querySelector(".badge") };
-    });
+    const [kind, number] = [this.other.value[0], Number(this.other.value.slice(1))];
+    const covering = kind === "p" && this.over.value ? this.maps[Number(this.over.value.slice(1))] : null;
+    const right = copied(kind === "p" ? this.others[number] : this.maps[number]);
+    this.layers = [copied(this.original), right];
+    this.covers = covering ? [covering.image.cloneNode(true)] : [];
+    for (const image of this.covers) image.setAttribute("class", "cover");
+    right.image.after(...this.covers);
+    if (covering) right.badges.push(covering.badge.cloneNode(true));
+    const map = kind === "p" ? covering : this.maps[number];
+    this.over.disabled = kind !== "p";
+    this.strength.disabled = !covering;
+    this.legend.textContent = map ? say("A map is colours that stand for a measure, not a picture; what they mean is said under {figure}.", { figure: map.figure }) : "";
+    this.cover();
     this.show(this.mode);
+  }
+
+  cover() {
+    this.percent.textContent = `${this.strength.value} %`;
+    for (const image of this.covers) image.style.opacity = this.strength.value / 100;
   }
 
   show(mode) {
@@ -199,9 +269,10 @@ class Viewer {
   }
 
   stage(layers) {
-    const badges = layers.map((layer) => layer.label.cloneNode(true));
-    const words = badges.map((badge) => badge.textContent).join(" and ");
-    const element = make("div", { class: "stage", tabindex: 0, role: "application", "aria-label": `${words}: arrow keys move, plus and minus zoom`,
+    const badges = layers.flatMap((layer) => layer.badges);
+    const names = badges.map((badge) => badge.textContent).join(", ");
+    const element = make("div", { class: "stage", tabindex: 0, role: "application",
+      "aria-label": say("{names}: arrow keys move, plus and minus zoom", { names }),
       onkeydown: (event) => this.key(event), onclick: (event) => this.aim(event) }, ...layers.map((layer) => layer.sheet));
     return { element, badges };
   }
@@ -220,7 +291,7 @@ class Viewer {
     const top = clamp(high / 2 - this.centre[1] * high * this.zoom, high - high * this.zoom, 0);
     for (const { sheet, image } of this.layers) {
       const drawn = wide * share(image) * this.zoom;
-      image.style.imageRendering = drawn < image.getAttribute("width") ? "auto" : "pixelated";
+      for (const each of [image, ...this.covers]) each.style.imageRendering = drawn < image.getAttribute("width") ? "auto" : "pixelated";
       sheet.style.width = `${drawn}px`;
       sheet.style.left = `${Math.round(left)}px`;
       sheet.style.top = `${Math.round(top)}px`;
@@ -240,10 +311,10 @@ class Viewer {
     original.style.clipPath = this.mode === "slide" ? `inset(0 calc(100% - ${inside}px) 0 0)` : "";
     computed.style.clipPath = this.mode === "slide" ? `inset(0 0 0 ${inside}px)` : "";
     const blink = this.mode === "blink";
-    this.layers.forEach(({ sheet }, index) => {
+    this.layers.forEach(({ sheet, badges }, index) => {
       const hidden = blink && (index === 0) !== this.front;
       sheet.style.visibility = hidden ? "hidden" : "";
-      if (blink) this.stages[0].badges[index].hidden = hidden;
+      for (const badge of badges) badge.hidden = hidden;
     });
   }
 
@@ -290,6 +361,31 @@ class Viewer {
     removeEventListener("resize", this.redraw);
     this.element.remove();
   }
+}
+
+// A layer of the viewer: what it is called, and the sheet that is copied for each drawing of it.
+function layerOf(view) {
+  const [sheet, badge] = [view.querySelector(".sheet"), view.querySelector(".badge")];
+  return { sheet, badge, name: badge.textContent };
+}
+
+// A map has exactly the content of its original, without a strip.
+function mapOf(cell) {
+  const image = cell.querySelector("img");
+  const sheet = make("div", { class: "sheet", style: "--share: 1" }, image.cloneNode(true));
+  const figure = cell.closest("figure").querySelector(".figcaption .label").textContent.replace(/\.$/, "");
+  const name = cell.dataset.mapName;
+  return { sheet, image, name, figure, badge: make("span", { class: "badge map", text: name }) };
+}
+
+function copied(layer) {
+  const sheet = layer.sheet.cloneNode(true);
+  return { sheet, image: sheet.querySelector("img"), badges: [layer.badge.cloneNode(true)] };
+}
+
+function grouped(groups) {
+  return groups.filter(([, pairs]) => pairs.length).map(([label, pairs]) =>
+    make("optgroup", { label }, ...pairs.map(([value, text]) => make("option", { value, text }))));
 }
 
 function share(image) {

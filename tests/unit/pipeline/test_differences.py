@@ -10,8 +10,9 @@ import pytest
 
 from facerecon.case import Case
 from facerecon.errors import IntegrityError
-from facerecon.hashing import canonical_json
+from facerecon.hashing import canonical_json, sha256_file
 from facerecon.pictures import encode_png
+from facerecon.pipeline import outputs
 from facerecon.pipeline.accounts import Context
 from facerecon.pipeline.changes import ABSENT, Change, changed, flat, gathered
 from facerecon.pipeline.differences import Differences, analyses, differences
@@ -20,12 +21,14 @@ from facerecon.pipeline.outputs import (
     LISTED_FIELDS,
     PictureDifference,
     RecordsDifference,
+    Stated,
     measured,
     pictures,
     record_files,
 )
 from facerecon.stages import Silent
 from tests.fakes import OTHER, FakeRestorer, FakeSource
+from tests.synthetic import write_video
 from tests.unit.pipeline.rendered_cases import FFV1, INTERPOLATED, case_of, rendered
 from tests.unit.pipeline.stage_cases import extracted, profile, walk
 
@@ -215,6 +218,42 @@ def test_videos_are_measured_frame_by_frame(tmp_path: Path) -> None:
     assert (video.measured.frames, video.measured.problem) == (4, "")
     assert 0 < video.measured.share < 0.5
     assert video.measured.largest_levels <= 4
+
+
+@pytest.mark.parametrize("when", ["before", "while it was read"])
+def test_a_video_that_is_not_the_stated_one_is_an_error(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = write_video(tmp_path / "clip.mp4")
+    stated = Stated(tmp_path, "clip.mp4", sha256_file(clip))
+    assert outputs.videos(stated, stated) == PictureDifference(frames=30)
+
+    def changed() -> None:
+        with clip.open("r+b") as stream:
+            stream.seek(-1, 2)
+            stream.write(b"\xff")
+
+    if when == "before":
+        changed()
+    else:
+        monkeypatch.setattr(outputs, "pictures", lambda *_: changed())
+    with pytest.raises(IntegrityError, match=rf"clip\.mp4 was changed{'' if when == 'before' else ' ' + when}:"):
+        outputs.videos(stated, stated)
+
+
+def test_another_video_that_is_put_in_its_place_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, other = write_video(tmp_path / "clip.mp4"), write_video(tmp_path / "other.mp4", frames=3)
+    stated, real = Stated(tmp_path, "clip.mp4", sha256_file(clip)), outputs._frames
+
+    def swapped(path: Path) -> object:
+        if other.exists():
+            other.replace(clip)
+        return real(path)
+
+    monkeypatch.setattr(outputs, "_frames", swapped)
+    assert outputs.videos(stated, stated) == PictureDifference(frames=30)
 
 
 def test_a_changed_file_is_no_difference_but_an_error(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from facerecon.report.blocks import Document, Section
 from facerecon.report.figures import Picture
 
 VOID = frozenset({"meta", "img", "col", "br", "wbr", "link", "input"})
-NOT_WORDS = frozenset({"id", "kind", "target", "tone", "align", "number", "sha256", "path", "svg", "alt"})
+NOT_WORDS = frozenset(
+    {"id", "kind", "target", "tone", "align", "number", "sha256", "path", "svg", "alt", "map_of", "map_name"}
+)
 
 
 class Page(HTMLParser):

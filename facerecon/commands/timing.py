@@ -1,0 +1,70 @@
+"""Where the time of a case went, by stage and step: `--profile-time`. Reads the ledger alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from facerecon.case import Case
+from facerecon.ledger import LedgerEntry
+
+BESIDE = frozenset({"decode", "motion"})
+"""Steps of `extract` that run in a thread of their own, beside the others."""
+REST = "writing, hashing and the rest"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one stage's run: seconds of wall clock, and whether it ran beside the others."""
+
+    stage: str
+    step: str
+    seconds: float
+    beside: bool = False
+
+
+def steps_of(case: Case) -> list[Step]:
+    """Return the steps of every finished run of a stage, in the ledger's order; each run's rest comes last."""
+    found: list[Step] = []
+    begun: dict[str, LedgerEntry] = {}
+    for entry in case.ledger.entries:
+        stage, _, ending = entry.action.partition(".")
+        if ending == "started":
+            begun[stage] = entry
+        elif ending == "finished" and stage in begun:
+            found += _steps(stage, begun[stage], entry)
+    return found
+
+
+def _steps(stage: str, began: LedgerEntry, ended: LedgerEntry) -> Iterator[Step]:
+    known = 0.0
+    for name, seconds in dict(ended.details.get("durations_s", {})).items():
+        beside = stage == "extract" and name in BESIDE
+        known += 0.0 if beside else seconds
+        yield Step(stage, name, seconds, beside)
+    whole = (datetime.fromisoformat(ended.utc) - datetime.fromisoformat(began.utc)).total_seconds()
+    yield Step(stage, REST, round(max(whole - known, 0.0), 3))
+
+
+def steps_in(root: Path) -> list[dict[str, Any]]:
+    """Return the steps of a case folder as plain data."""
+    with Case.view(root) as case:
+        return [asdict(step) for step in steps_of(case)]
+
+
+def table(steps: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the steps for people, with each one's share of all that ran one after the other."""
+    whole = sum(step["seconds"] for step in steps if not step["beside"])
+    shown = Table("stage", "step", box=box.SIMPLE_HEAD, title="Where the time went", title_justify="left")
+    shown.add_column("seconds", justify="right")
+    shown.add_column("share", justify="right")
+    for step in steps:
+        share = "beside" if step["beside"] else f"{100 * step['seconds'] / max(whole, 1e-9):.0f} %"
+        shown.add_row(step["stage"], step["step"], f"{step['seconds']:.2f}", share)
+    return shown
