@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types layers bench clean
+.PHONY: demo test check lint types layers ratios bench clean
 
 demo: $(VENV)/.installed ## Run the whole job on a rendered sample clip and print where the report is.
 	$(BIN)/facerecon demo
@@ -11,7 +11,7 @@ demo: $(VENV)/.installed ## Run the whole job on a rendered sample clip and prin
 test: $(VENV)/.installed-dev ## Run all tests, with the network blocked.
 	$(BIN)/python -m pytest
 
-check: test lint types layers ## What CI runs.
+check: test lint types layers ratios ## What CI runs.
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -23,10 +23,14 @@ types: $(VENV)/.installed-dev
 layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
+ratios: $(VENV)/.installed-dev ## Is anything much slower than it was? Ratios of one run against stored ones.
+	$(BIN)/python benchmarks/guard.py
+
 bench: $(VENV)/.installed-dev ## Speed and memory, as ratios against named baselines.
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/esrgan.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/peers.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -103,7 +103,8 @@ def mean_of(best: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
 def ours(scene: Scene, gallery: Path, profile: str, case: Path) -> Result:
     """Run facerecon on a clip and read its case."""
     command = [sys.executable, str(ROOT / "cli.py"), "run", str(scene.clip), "--case", str(case), "--quiet"]
-    cost = timed([*command, "--gallery", str(gallery), "--profile", profile, f"--set=recognize.top={len(scene.faces)}"])
+    command += ["--gallery", str(gallery), "--profile", profile, f"--set=recognize.top={len(scene.portraits)}"]
+    cost = timed(command)
     chips = {each["id"]: each for each in lines(case / "records/chips.jsonl")}
     owners = {}
     for track in lines(case / "records/tracks.jsonl"):
@@ -264,7 +265,7 @@ def measure(people: int, seconds: float, profiles: Sequence[str], folder: Path) 
     for profile in profiles:
         mine = ours(scene, gallery, profile, folder / f"case-{people}-{profile}")
         yield {
-            "name": f"{people} people, {profile}",
+            "name": f"{people} {'person' if people == 1 else 'people'}, {profile}",
             "profile": profile,
             "people": people,
             "ratio": round(peer.cost.wall_s / mine.cost.wall_s, 2),
