@@ -70,8 +70,8 @@ def enhance(
         else:
             run_render(bench, opened, "video" if output is Output.video else "frame", limit)
         document = enhance_summary(opened)
-    if profile_time:
-        document["time"] = timing.steps_in(opened.root)
+        if profile_time:
+            document["time"] = timing.steps_of(opened)
     if as_json:
         console.result(document)
     console.show(views.enhancement(document))

@@ -43,8 +43,8 @@ def extract(
             )
         run_extract(bench, opened, evidence)
         document = extract_summary(opened)
-    if profile_time:
-        document["time"] = timing.steps_in(opened.root)
+        if profile_time:
+            document["time"] = timing.steps_of(opened)
     if as_json:
         console.result(document)
     console.show(views.extraction(document))

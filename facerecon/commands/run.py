@@ -54,7 +54,8 @@ def run(
         explain=explain,
     )
     if profile_time:
-        document["time"] = timing.steps_in(Path(document["case"]))
+        with Case.view(Path(document["case"])) as made:
+            document["time"] = timing.steps_of(made)
     if as_json:
         console.result(document)
     show(console, document)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -19,19 +17,13 @@ BESIDE = frozenset({"decode", "motion"})
 REST = "writing, hashing and the rest"
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of one stage's run: seconds of wall clock, and whether it ran beside the others."""
+def steps_of(case: Case) -> list[dict[str, Any]]:
+    """Return the steps of every finished run of a stage, in the ledger's order; each run's rest comes last.
 
-    stage: str
-    step: str
-    seconds: float
-    beside: bool = False
-
-
-def steps_of(case: Case) -> list[Step]:
-    """Return the steps of every finished run of a stage, in the ledger's order; each run's rest comes last."""
-    found: list[Step] = []
+    Returns:
+        {stage, step, seconds, beside}: seconds of wall clock, and whether it ran beside the others.
+    """
+    found: list[dict[str, Any]] = []
     begun: dict[str, LedgerEntry] = {}
     for entry in case.ledger.entries:
         stage, _, ending = entry.action.partition(".")
@@ -42,20 +34,14 @@ def steps_of(case: Case) -> list[Step]:
     return found
 
 
-def _steps(stage: str, began: LedgerEntry, ended: LedgerEntry) -> Iterator[Step]:
+def _steps(stage: str, began: LedgerEntry, ended: LedgerEntry) -> Iterator[dict[str, Any]]:
     known = 0.0
     for name, seconds in dict(ended.details.get("durations_s", {})).items():
         beside = stage == "extract" and name in BESIDE
         known += 0.0 if beside else seconds
-        yield Step(stage, name, seconds, beside)
+        yield {"stage": stage, "step": name, "seconds": seconds, "beside": beside}
     whole = (datetime.fromisoformat(ended.utc) - datetime.fromisoformat(began.utc)).total_seconds()
-    yield Step(stage, REST, round(max(whole - known, 0.0), 3))
-
-
-def steps_in(root: Path) -> list[dict[str, Any]]:
-    """Return the steps of a case folder as plain data."""
-    with Case.view(root) as case:
-        return [asdict(step) for step in steps_of(case)]
+    yield {"stage": stage, "step": REST, "seconds": round(max(whole - known, 0.0), 3), "beside": False}
 
 
 def table(steps: Sequence[Mapping[str, Any]]) -> Table:

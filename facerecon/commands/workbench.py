@@ -18,7 +18,7 @@ from facerecon.commands.machine import processor
 from facerecon.commands.options import require_text
 from facerecon.console import Console
 from facerecon.errors import IntegrityError, UsageError
-from facerecon.profiles import INTERPOLATIONS, BroughtModel, Profile, RestoreStep, load_profile
+from facerecon.profiles import INTERPOLATIONS, BroughtModel, Profile, RestoreStep, load_profile, read_profile
 from facerecon.records import CaseInfo
 from facerecon.stages import Detector, Recognizer, Restorer, Upscaler
 from facerecon.weights import Checkpoint
@@ -79,7 +79,7 @@ class Workbench:
         """Open a case; unless another profile was named, its own is used."""
         case = Case.open(root)
         if self.profile_name is None:
-            self._profile = load_profile(str(root / "profile.yaml"), self.overrides)
+            self._profile = _profile_of(case, self.overrides)
         return case
 
     def case_for(
@@ -120,7 +120,7 @@ class Workbench:
             EvidenceError: it is not where it was.
             IntegrityError: it is not the file that it was.
         """
-        source = _open(Path(case.info.source.path), load_profile(str(case.root / "profile.yaml")))
+        source = _open(Path(case.info.source.path), _profile_of(case))
         if source.record.sha256 != case.info.source.sha256:
             raise IntegrityError(
                 f"source {case.info.source.path} is not the file that case {case.root} was made from: sha256 then "
@@ -131,7 +131,7 @@ class Workbench:
     def _existing(self, root: Path, path: Path) -> tuple[Case, Source]:
         case = Case.open(root)
         try:
-            source = _open(path, load_profile(str(root / "profile.yaml")))
+            source = _open(path, _profile_of(case))
         except BaseException:
             case.close()
             raise
@@ -142,7 +142,7 @@ class Workbench:
                 f"{case.info.source.sha256[:12]}...); choose another --case"
             )
         if self.profile_name is None and not self.overrides:
-            self._profile = load_profile(str(root / "profile.yaml"))
+            self._profile = _profile_of(case)
         return case, source
 
     def require_same_profile(self, case: Case) -> None:
@@ -286,6 +286,11 @@ def software() -> dict[str, Any]:
         "platform": platform.platform(),
         **processor(),
     }
+
+
+def _profile_of(case: Case, overrides: tuple[str, ...] = ()) -> Profile:
+    """Return a case's own profile, from bytes that were verified."""
+    return read_profile(case.bytes_of("profile.yaml"), str(case.root / "profile.yaml"), overrides)
 
 
 def is_case(path: Path) -> bool:

@@ -128,7 +128,7 @@ def videos(a: Stated, b: Stated) -> PictureDifference:
     Raises:
         IntegrityError: one is not the file that its case states, before its frames are read or after.
     """
-    with _held(a) as left, _held(b) as right:
+    with held(a) as left, held(b) as right:
         try:
             return pictures(_frames(left), _frames(right))
         except FacereconError as error:
@@ -137,7 +137,7 @@ def videos(a: Stated, b: Stated) -> PictureDifference:
 
 
 @contextmanager
-def _held(stated: Stated) -> Iterator[Path]:
+def held(stated: Stated) -> Iterator[Path]:
     """Open a file, check its bytes, and yield a path that leads to what was opened, whatever lies at its name by then.
 
     Raises:

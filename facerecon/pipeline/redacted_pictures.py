@@ -16,9 +16,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from facerecon.errors import EvidenceError, IntegrityError
+from facerecon.errors import EvidenceError
 from facerecon.pictures import decode_picture, encode_png
 from facerecon.pipeline.masking import Mask, Region, covered, placed
+from facerecon.pipeline.outputs import Stated, held
 from facerecon.profiles import Sample
 from facerecon.records import RGB, Frame
 from facerecon.video import open_source
@@ -123,14 +124,11 @@ def covered_frame(data: bytes, path: str, regions: Sequence[Region], layout: Lay
     return covered_png(data, path, layout.placed(regions), size)
 
 
-def covered_video(
-    video: Path, sha256: str, scratch: Path, mask: Mask, layout: Layout, delay_s: Fraction
-) -> WrittenVideo:
+def covered_video(video: Stated, scratch: Path, mask: Mask, layout: Layout, delay_s: Fraction) -> WrittenVideo:
     """Write a rendered video again, covered, as FFV1 without loss; without sound, since nobody knows whose voice it is.
 
     Args:
-        video: the rendered video.
-        sha256: what it must be.
+        video: the rendered video, which is decoded from the very file that was checked.
         scratch: the new file, with the suffix .mkv.
         mask: what to cover when.
         layout: how the video shows the source's frames.
@@ -141,13 +139,11 @@ def covered_video(
         IntegrityError: it is not what was recorded.
         ResourceError: the disk is full.
     """
-    try:
-        source = open_source(video)
-        if source.record.sha256 != sha256:
-            raise IntegrityError(f"{video} was changed: its digest is not the manifest's")
-        return _written(source.frames(Sample()), sha256, scratch, mask, layout, delay_s)
-    except EvidenceError as error:
-        raise ValueError(str(error)) from None
+    with held(video) as path:
+        try:
+            return _written(open_source(path).frames(Sample()), video.sha256, scratch, mask, layout, delay_s)
+        except EvidenceError as error:
+            raise ValueError(str(error).replace(str(path), video.name)) from None
 
 
 def _written(

@@ -16,6 +16,7 @@ from facerecon.faces.shots import aligned_picture
 from facerecon.hashing import sha256_array
 from facerecon.pictures import decode_picture, encode_png
 from facerecon.pipeline.masking import Region
+from facerecon.pipeline.outputs import Stated
 from facerecon.pipeline.redacted_pictures import TITLE, Layout, covered_frame, covered_video
 from facerecon.pipeline.redacting import Carried, Choice, Copying, repainted
 from facerecon.records import (
@@ -264,8 +265,7 @@ def _video(carried: Carried, record: RenderedRecord) -> RenderedRecord:
         scratch = carried.whole.copy.root / ".tmp-redact.mkv"
         try:
             written = covered_video(
-                carried.whole.original.root / path,
-                digest,
+                Stated(carried.whole.original.root, path, digest),
                 scratch,
                 carried.whole.mask,
                 _video_layout(carried, record),

@@ -31,7 +31,7 @@ from facerecon.manifest import Manifest, verify
 from facerecon.pipeline.masking import FILL, GROWTH_PER_S, LEAST_MARGIN_PX, Mask, Sighting
 from facerecon.pipeline.redacted_stages import GALLERY, STAGES
 from facerecon.pipeline.redacting import Choice, Copying
-from facerecon.profiles import load_profile
+from facerecon.profiles import read_profile
 from facerecon.records import CaseInfo, DetectionRecord, FrameRecord, Record, Remark, TrackRecord
 from facerecon.report.redaction import REDACTED, redacted_tracks, redactions
 
@@ -174,7 +174,7 @@ def _finished(out: Path) -> Iterator[Path]:
 
 
 def _created(original: Case, folder: Path, choice: Choice) -> Case:
-    profile = load_profile(str(original.root / "profile.yaml"))
+    profile = read_profile(original.bytes_of("profile.yaml"), str(original.root / "profile.yaml"))
     probe = json.loads(original.bytes_of("records/probe.json"))
     return Case.create(folder, _info(original, choice), profile, probe)
 

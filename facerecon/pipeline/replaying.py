@@ -16,7 +16,7 @@ from facerecon.hashing import canonical_json
 from facerecon.ledger import LedgerEntry
 from facerecon.pipeline.differences import Differences, Key, analyses, run_name, stamps
 from facerecon.pipeline.outputs import FileDifference, PictureDifference, RecordsDifference
-from facerecon.profiles import Profile, load_profile, shipped_profiles
+from facerecon.profiles import Profile, load_profile, read_profile, shipped_profiles
 from facerecon.profiles.loading import validate
 
 MIN_PSNR_DB = 45.0
@@ -118,7 +118,7 @@ def plan(case: Case, given: Sequence[Profile] = ()) -> Plan:
     Raises:
         ProfileError: the case's own profile is none that this version reads.
     """
-    own = load_profile(str(case.root / "profile.yaml"))
+    own = read_profile(case.bytes_of("profile.yaml"), str(case.root / "profile.yaml"))
     found = Plan((), (), _pdf(case))
     for key, entry in analyses(case).items():
         profile = _profile(case, entry, own, given)

@@ -3,7 +3,7 @@
 Never runs anything: a profile is data. Unknown keys and values out of range are errors that name the key.
 """
 
-from facerecon.profiles.loading import first_problem, load_profile, overridden, shipped_profiles, validate
+from facerecon.profiles.loading import first_problem, load_profile, overridden, read_profile, shipped_profiles, validate
 from facerecon.profiles.schema import INTERPOLATIONS, Enhance, Fuse, Output, Profile
 from facerecon.profiles.sections import (
     BroughtModel,
@@ -57,6 +57,7 @@ __all__ = [
     "first_problem",
     "load_profile",
     "overridden",
+    "read_profile",
     "shipped_profiles",
     "validate",
 ]

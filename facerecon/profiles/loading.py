@@ -30,6 +30,24 @@ def load_profile(name_or_path: str, overrides: tuple[str, ...] = ()) -> Profile:
     return validate(overridden(_parse(path), overrides), path.name)
 
 
+def read_profile(data: bytes, where: str, overrides: tuple[str, ...] = ()) -> Profile:
+    """Return a profile from a file's bytes, such as those of a case that were verified.
+
+    Args:
+        data: YAML.
+        where: what the bytes are called in messages.
+        overrides: `key=value`, applied before it is validated.
+
+    Raises:
+        ProfileError: not YAML, or a key is unknown or out of range (named).
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise _unreadable(where, error) from None
+    return validate(overridden(_mapping(text, where), overrides), Path(where).name)
+
+
 def overridden(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return plain data, changed in place by `key=value` overrides such as detect.min_score=0.7.
 
@@ -83,12 +101,24 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         with path.open(encoding="utf-8") as stream:
             # One more than what is allowed, so that a longer file is refused and never read whole.
-            data = parse_yaml(stream.read(LARGEST_CHARACTERS + 1))
+            text = stream.read(LARGEST_CHARACTERS + 1)
     except (OSError, ValueError) as error:
-        raise ProfileError(f"profile {path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise _unreadable(str(path), error) from None
+    return _mapping(text, str(path))
+
+
+def _mapping(text: str, where: str) -> dict[str, Any]:
+    try:
+        data = parse_yaml(text)
+    except ValueError as error:
+        raise _unreadable(where, error) from None
     if not isinstance(data, dict):
-        raise ProfileError(f"profile {path}: must be a mapping of sections")
+        raise ProfileError(f"profile {where}: must be a mapping of sections")
     return data
+
+
+def _unreadable(where: str, error: Exception) -> ProfileError:
+    return ProfileError(f"profile {where}: cannot be read as YAML: {' '.join(str(error).split())}")
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

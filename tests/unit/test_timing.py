@@ -18,8 +18,8 @@ def case(tmp_path: Path) -> Path:
 
 
 def test_steps_are_those_of_the_ledger_and_each_run_has_a_rest(case: Path) -> None:
-    steps = timing.steps_in(case)
     with Case.view(case) as opened:
+        steps = timing.steps_of(opened)
         for stage in ("extract", "enhance", "recognize", "report"):
             for run, rest in zip(
                 opened.runs(stage), [s for s in steps if s["stage"] == stage and s["step"] == timing.REST], strict=True

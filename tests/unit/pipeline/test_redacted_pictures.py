@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from facerecon.pictures import decode_picture, encode_png
 from facerecon.pipeline.masking import Mask
+from facerecon.pipeline.outputs import Stated
 from facerecon.pipeline.redacted_pictures import Layout, covered_frame, covered_png, covered_video, is_plain
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -84,5 +85,7 @@ def test_what_is_no_video_is_left_out_with_the_reason(tmp_path: Path) -> None:
     path.write_bytes(b"no video at all")
     none = Mask([], [], margin=0.5, hold_s=1, in_order=False)
     with pytest.raises(ValueError, match=r"v\.mp4"):
-        covered_video(path, sha256_file(path), tmp_path / "o.mkv", none, Layout((2, 2), 1), Fraction(0))
+        covered_video(
+            Stated(tmp_path, "v.mp4", sha256_file(path)), tmp_path / "o.mkv", none, Layout((2, 2), 1), Fraction(0)
+        )
     assert sorted(each.name for each in tmp_path.iterdir()) == ["v.mp4"]

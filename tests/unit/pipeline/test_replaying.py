@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from facerecon.case import Case
+from facerecon.errors import IntegrityError
 from facerecon.pipeline.accounts import Context
 from facerecon.pipeline.changes import Change
 from facerecon.pipeline.differences import Differences
@@ -154,3 +155,11 @@ def test_beyond_the_tolerance_is_outside_and_named(file: FileDifference) -> None
 def test_a_missing_and_a_new_output_are_outside_everywhere() -> None:
     found = replace(NOTHING, only_a=("a.png",), only_b=("b.png",), versions=(TORCH,))
     assert judge(found).outside == ("a.png is missing", "b.png is new")
+
+
+def test_a_profile_that_is_changed_after_the_case_was_opened_is_refused(tmp_path: Path) -> None:
+    with extracted(tmp_path / "case", walk()) as case:
+        path = case.root / "profile.yaml"
+        path.write_bytes(path.read_bytes().replace(b"seed: 0", b"seed: 1"))
+        with pytest.raises(IntegrityError, match=r"profile\.yaml"):
+            plan(case)
