@@ -1,7 +1,7 @@
 """How well comparison works on small faces, and what each kind of template adds: docs/recognition.md's tables.
 
     python benchmarks/recognition.py PEOPLE [--clips CLIPS] [--limit N] [--restored-limit N] [--profile P]
-                                     [--parts A,B] [--sizes none 48 32 24 16] [--output FILE.md]
+                                     [--recognizer ID] [--parts A,B] [--sizes none 48 32 24 16] [--output FILE.md]
 
 PEOPLE is NAME/*.jpg, sharp pictures, at least two of most persons; CLIPS is NAME/CLIP/*.jpg, frames of videos of (some
 of) the same persons. Probes are degraded by facerecon.degradation to 48, 32, 24 and 16 px face width (noise 4, JPEG
@@ -179,6 +179,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--restored-limit", type=int, default=200)
     parser.add_argument("--profile", default="standard")
+    parser.add_argument(
+        "--recognizer", default="dlib-resnet", help="in place of the profile's; the tables are of this one"
+    )
     parser.add_argument("--parts", default="single,synthetic,restored,clips,search")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, help="of synthetic, restored and clips")
     parser.add_argument("--device", default="auto")
@@ -221,7 +224,7 @@ def several(
 
 def main() -> None:
     options = arguments()
-    bench = Workbench(Console(quiet=True), options.profile, (), options.device)
+    bench = Workbench(Console(quiet=True), options.profile, (f"recognize.model={options.recognizer}",), options.device)
     people, parts = read_clips(options.people), options.parts.split(",")
     text = [f"Recognizer: {bench.recognizer.stamp.id}; {bench.recognizer.treatment}.", ""]
     kept: list[Measured] = []

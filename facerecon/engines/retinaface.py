@@ -41,8 +41,9 @@ class RetinaFaceDetector:
         """Load the network.
 
         `min_score` is the smallest score reported, `nms_iou` the overlap from which the lower of two boxes is dropped,
-        `batch` the number of pictures in work at a time: on a GPU in one pass; on a CPU each thread takes its share,
-        which was measured to be a quarter faster than all threads on one pass.
+        `batch` the number of pictures in work at a time: on a GPU in one pass; on a CPU each thread takes one by one,
+        so that no picture's faces depend on its neighbours; at 1920x1080 px that was measured to take a quarter less
+        time than four in a pass, and half the memory.
 
         Raises:
             ResourceError: the weights are not here.
@@ -51,7 +52,7 @@ class RetinaFaceDetector:
         self._network = _build(item, device)
         self._device, self._min_score, self._nms_iou = device, min_score, nms_iou
         self._workers = 1 if device.type == "cuda" else min(batch, torch.get_num_threads())
-        self._pass_size = batch // self._workers
+        self._pass_size = batch if device.type == "cuda" else 1
         # torch.set_num_threads holds for the calling thread (OpenMP); the main thread keeps all of its own.
         self._pool = ThreadPoolExecutor(self._workers, initializer=torch.set_num_threads, initargs=(1,))
         self._mean = torch.tensor(_MEAN_RGB, device=device).view(1, 3, 1, 1)

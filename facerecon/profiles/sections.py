@@ -125,7 +125,7 @@ class Recognize(Section):
     treatment, and a gallery or calibration made with others does not fit.
     """
 
-    model: str | BroughtModel = "dlib-resnet"
+    model: str | BroughtModel = "dlib-lq"
     flip: bool = True
     jitter: Annotated[int, Field(ge=0, le=100)] = 0
     upscale: Literal["bicubic", "lanczos", "linear"] = "linear"

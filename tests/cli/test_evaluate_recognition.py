@@ -136,9 +136,9 @@ def test_shipped_calibrations_are_for_the_offline_recognizers_and_the_defaults_a
     folder = Path(__file__).resolve().parents[2] / "weights/calibrations"
     shipped = [read_calibration(path) for path in sorted(folder.glob("*.json"))]
     variants = {(each.model, each.variant) for each in shipped}
-    decisive = {(model, variant) for model in ("dlib-resnet", "dlib-lq") for variant in ("original", "fused")}
-    assert variants == decisive | {("dlib-resnet", "original+restored")}
-    used = [each for each in shipped if each.model == "dlib-resnet"]
+    models, calibrated = ("dlib-resnet", "dlib-lq"), ("original", "fused", "original+restored")
+    assert variants == {(model, variant) for model in models for variant in calibrated}
+    used = [each for each in shipped if each.model == "dlib-lq"]
     entry = json.loads((sample.case / "ledger.jsonl").read_text().splitlines()[-1])
     assert entry["action"] == "report.finished"
     kept = sorted(path.name for path in (sample.case / "calibrations").iterdir())
@@ -156,7 +156,7 @@ def test_a_calibration_for_another_treatment_is_refused_when_named(
     facerecon: Program, sample: Sample, tmp_path: Path
 ) -> None:
     folder = Path(__file__).resolve().parents[2] / "weights/calibrations"
-    path = folder / "dlib-resnet-single-frame.json"
+    path = folder / "dlib-lq-single-frame.json"
     done = facerecon(
         "search",
         sorted(sample.gallery.rglob("*.png"))[0],

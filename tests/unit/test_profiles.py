@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facerecon.errors import ProfileError
+from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.profiles import Profile, load_profile, shipped_profiles, validate
 
 NAMES = sorted(shipped_profiles())
@@ -133,5 +134,17 @@ def test_one_model_has_one_setting_in_a_profile() -> None:
 def test_models_are_those_of_the_stages_that_run() -> None:
     profile = load_profile("standard")
     assert profile.models(enhance=False, recognize=False) == ["retinaface-mobile0.25"]
-    assert profile.models(recognize=False) == ["retinaface-mobile0.25", "restorer-unet", "dlib-resnet"]
+    assert profile.models(recognize=False) == ["retinaface-mobile0.25", "restorer-unet", "dlib-lq"]
     assert load_profile("evidential").models(recognize=False) == ["retinaface-mobile0.25"]
+
+
+def test_keys_that_older_profiles_lack_leave_their_digests_alone() -> None:
+    standard = load_profile("standard")
+    assert (standard.extract.isolation, standard.extract.decoder_timeout_s) == ("none", 60.0)
+    said = load_profile("standard", ("extract.isolation=none", "extract.decoder_timeout_s=60"))
+    assert said.digest == standard.digest
+    for override in ("extract.isolation=process", "extract.decoder_timeout_s=5"):
+        assert load_profile("standard", (override,)).digest != standard.digest
+    older = standard.resolved()
+    del older["extract"]["isolation"], older["extract"]["decoder_timeout_s"]
+    assert sha256_bytes(canonical_json(older)) == standard.digest
