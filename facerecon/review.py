@@ -49,12 +49,13 @@ def is_superseded(review: ReviewRecord, ledger: Sequence[LedgerEntry]) -> bool:
 
 
 def person(name: str) -> str:
-    """Return a name in the form in which persons are compared: NFKC, case folded, without spaces and hidden characters.
+    """Return a name in the form in which persons are compared: NFKC, case folded, letters, digits and marks alone.
 
-    Unicode Standard, section 3.13, D147 (NFKC_Casefold), and beyond it without white space.
+    Unicode Standard, section 3.13, D147 (NFKC_Casefold), and beyond it without spaces, punctuation and hidden
+    characters: R. Viewer is r viewer. A name of nothing else stays as it is.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(each for each in folded if not each.isspace() and unicodedata.category(each) != "Cf")
+    return "".join(each for each in folded if unicodedata.category(each)[0] in "LMN") or folded
 
 
 def require_independent(

@@ -1,6 +1,7 @@
-"""Makes the case in tests/data/cases, with fake engines and drawn pictures: python -m tests.fixture_case FOLDER.
+"""Makes the cases in tests/data/cases, with fake engines and drawn pictures: python -m tests.fixture_case FOLDER.
 
-For a new schema only: what a released version wrote must stay as it is, so that tests see whether it can still be read.
+FOLDER becomes a case with something of everything, FOLDER-redacted a redacted copy of another one. For a new schema
+only: what a released version wrote must stay as it is, so that tests see whether it can still be read.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from facerecon.case import Case
 from facerecon.likelihood import Calibration, Range, fit_bin
 from facerecon.pipeline.accounts import Context
 from facerecon.pipeline.enhancement import enhance
+from facerecon.pipeline.redaction import Wish, redact
 from facerecon.pipeline.rendering import Tools, render
 from facerecon.pipeline.reporting import report
+from facerecon.pipeline.reviews import review
+from facerecon.pipeline.signatures import sign
+from facerecon.records import RGB
+from facerecon.report.content import CaseReport
 from facerecon.stages import Silent
-from tests.fakes import FakeDetector, FakeRestorer, FakeSource
+from tests.fakes import OTHER, SKIN, FakeDetector, FakeRestorer, FakeSource, picture
 from tests.unit.pipeline.stage_cases import compare_again, extracted, profile, walk
 
 SETTINGS = (
@@ -32,16 +39,57 @@ SETTINGS = (
 )
 
 
-def make(root: Path) -> Case:
-    """Make a case of 6 drawn frames, at an absolute path: enhanced, fused, compared, rendered, reported."""
-    frames, settings = walk(6, size=28), profile(*SETTINGS)
+HIDDEN = "t0001"
+
+
+def make(root: Path) -> Path:
+    """Make a case of 6 drawn frames: enhanced, fused, compared, rendered, reported, signed, and reviewed by one of two.
+
+    Args:
+        root: an absolute path; the case is `root`.
+    """
+    with _examined(root, walk(6, size=28)) as case:
+        _told(case)
+        sign(case, _key("operator"), "operator", case.info.operator)
+        review(case, "R. Viewer", "agree", "Every step was looked at.", None, _key("reviewer"))
+        _told(case)
+        sign(case, _key("reviewer"), "reviewer", "R. Viewer")
+    return root
+
+
+def make_redacted(root: Path) -> Path:
+    """Make a redacted copy of a case of two persons, of whom one is hidden, at an absolute path."""
+    with tempfile.TemporaryDirectory() as folder:
+        with _examined(Path(folder) / "case", [_two(number) for number in range(6)]) as case:
+            _told(case)
+        redact(Path(folder) / "case", root, Wish((HIDDEN,), (), "not part of the charge", "O"), _told)
+    return root
+
+
+def _two(number: int) -> RGB:
+    faces = [(5 + 4 * number, 20, 28), (95 + 4 * number, 60, 28)]
+    return picture(faces=faces, background=30 + 15 * (number % 2), colours=[SKIN, OTHER])
+
+
+def _examined(root: Path, frames: list[RGB]) -> Case:
+    settings = profile(*SETTINGS)
     case, context = extracted(root, frames, *SETTINGS), Context(settings, Silent())
     enhance(case, {"restorer-unet": FakeRestorer()}, None, context)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         compare_again(case, Path("gallery"), settings, [_calibration()])
     render(case, FakeSource(frames), "frame", Tools(FakeDetector(), "nearest", None), 1, context)
-    report(case, lambda content: f"<!doctype html><title>{content.info.case_id}</title>\n", None, context)
     return case
+
+
+def _told(case: Case) -> None:
+    def page(content: CaseReport) -> str:
+        return f"<!doctype html><title>{content.info.case_id}</title>\n"
+
+    report(case, page, None, Context(profile(*SETTINGS), Silent()))
+
+
+def _key(whose: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(whose.ljust(32).encode())
 
 
 def _calibration() -> Calibration:
@@ -64,4 +112,6 @@ def _calibration() -> Calibration:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]).absolute()).close()
+    place = Path(sys.argv[1]).absolute()
+    make(place)
+    make_redacted(place.with_name(f"{place.name}-redacted"))

@@ -9,6 +9,7 @@ import typer
 
 from facerecon.commands import case_export, case_redact, case_replay, case_views, options
 from facerecon.commands.keys import PassphraseOption, open_key
+from facerecon.commands.stopping import stopped
 from facerecon.console import Console
 from facerecon.errors import IntegrityError
 
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command("info")
+@stopped()
 def info(case: options.CaseFolder, as_json: options.JsonOption = False) -> None:
     """Sum up a case on one screen: who, what, which stages ran with what, results, reviews, ledger head.
 
@@ -52,6 +54,7 @@ def info(case: options.CaseFolder, as_json: options.JsonOption = False) -> None:
 
 
 @group.command("diff")
+@stopped()
 def diff(
     a: Annotated[Path, typer.Argument(help="A case folder.", show_default=False)],
     b: Annotated[Path, typer.Argument(help="Another case folder.", show_default=False)],
@@ -81,6 +84,7 @@ def diff(
 
 
 @group.command("package")
+@stopped()
 def package(
     case: options.CaseFolder,
     out: OutArgument,

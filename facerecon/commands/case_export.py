@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from facerecon.case import Case
 from facerecon.commands import options
+from facerecon.commands.stopping import stopped
 from facerecon.console import Console
 
 OutOption = Annotated[
@@ -26,6 +27,7 @@ def register(group: typer.Typer) -> None:
     group.command("export")(export)
 
 
+@stopped()
 def export(
     case: options.CaseFolder,
     case_uco: OutOption,

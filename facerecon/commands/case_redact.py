@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from facerecon.commands import options
+from facerecon.commands.stopping import ANEW, stopped
 from facerecon.commands.workbench import NOT_STATED, Workbench
 from facerecon.console import Console
 
@@ -33,6 +34,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in t
 MarginOption = Annotated[
     float, typer.Option("--margin", help="How much round each face is covered, in sizes of its box.")
 ]
+NOTHING_LEFT = f"nothing is left of the copy, and {ANEW}"
 
 
 def register(group: typer.Typer) -> None:
@@ -40,6 +42,7 @@ def register(group: typer.Typer) -> None:
     group.command("redact")(redact)
 
 
+@stopped(NOTHING_LEFT)
 def redact(
     case: options.CaseFolder,
     out: OutArgument,

@@ -9,11 +9,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from facerecon.characters import is_text
 from facerecon.commands import options
 from facerecon.commands.run import show, whole_document
 from facerecon.commands.stages import run_enhance, run_enroll, run_extract, run_recognize, run_report
+from facerecon.commands.stopping import stopped
 from facerecon.commands.workbench import Facts, Workbench
 from facerecon.console import Console
+from facerecon.errors import ResourceError, UsageError
 from facerecon.records import Measurement
 
 REFERENCE = "the rendered scene at the enhanced picture's size, without noise, motion blur and compression"
@@ -35,12 +38,36 @@ def demo(
     quiet: options.QuietOption = False,
 ) -> None:
     """Render a sample CCTV clip and gallery, and do the whole job on them. Opens nothing by itself."""
+    console = Console(quiet=quiet, as_json=as_json)
+    place = folder or _free_folder()
+    _make(place)
+    with stopped(f"what was made is in {place}; begin anew with another --folder"):
+        document = _made(console, place, profile, device)
+    if as_json:
+        console.result(document)
+    show(console, document)
+    console.show(_table(document["measurements"]))
+
+
+def _make(place: Path) -> None:
+    """Make the folder, unless no record can state its path or something is there."""
+    if not is_text(str(place.absolute())):
+        raise UsageError(
+            f"the path of {place} holds bytes that are not UTF-8, so no record can state it; choose another --folder"
+        )
+    try:
+        place.mkdir(parents=True)
+    except FileExistsError:
+        raise UsageError(f"{place} exists already, and nothing was changed; choose another --folder") from None
+    except OSError as error:
+        raise ResourceError(f"cannot make {place}: {error.strerror}; choose another --folder") from None
+
+
+def _made(console: Console, place: Path, profile: str | None, device: str) -> dict[str, Any]:
+    """Do the whole job in a new folder, and return its JSON document."""
     from facerecon.demo import clean_frame, render_clip, write_gallery
     from facerecon.pipeline.measurement import measure
 
-    console = Console(quiet=quiet, as_json=as_json)
-    place = folder or _free_folder()
-    place.mkdir(parents=True)
     console.noted(f"Rendering a sample clip into {place} ...")
     clip = render_clip(place / "cam03.mp4")
     write_gallery(place / "gallery")
@@ -55,10 +82,7 @@ def demo(
         run_report(bench, opened, pdf=True)
         document = whole_document(opened)
     document["measurements"] = averages(figures)
-    if as_json:
-        console.result(document)
-    show(console, document)
-    console.show(_table(document["measurements"]))
+    return document
 
 
 def _free_folder() -> Path:

@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from facerecon.commands import options, signature_views, views
 from facerecon.commands.keys import PassphraseOption, SignOption, open_key, require_outside_cases
 from facerecon.commands.stages import run_report
+from facerecon.commands.stopping import stopped
 from facerecon.commands.workbench import Workbench
 from facerecon.console import Console
 from facerecon.errors import ResourceError, UsageError
@@ -29,6 +30,11 @@ WRITE = "write"
 MORE = (
     "Also: 'facerecon report review CASE' adds a reviewer's conclusion, 'facerecon report timestamp CASE' attaches an "
     "outside timestamp (each has its own --help). A case folder of such a name: ./review."
+)
+
+PERHAPS_REVIEWED = (
+    "where 'facerecon case info CASE' shows your review, write the report by 'facerecon report CASE'; else give the "
+    "same command again"
 )
 
 
@@ -61,6 +67,7 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command(WRITE, cls=_Unnamed, epilog=MORE)
+@stopped()
 def report(
     case: options.CaseFolder,
     pdf: options.PdfOption = True,
@@ -119,6 +126,7 @@ def _signed(case: Case, key: Ed25519PrivateKey, role: Role, name: str) -> dict[s
 
 
 @group.command("review")
+@stopped(PERHAPS_REVIEWED)
 def review(
     case: options.CaseFolder,
     reviewer: Annotated[str, typer.Option("--reviewer", help="Your name.", show_default=False)],

@@ -40,7 +40,8 @@ def action_nodes(contents: Contents, tools: Tools) -> Iterator[Node]:
     for run in contents.runs:
         identifier = action_id(contents, run)
         outputs = [path for path, sha256 in run.outputs.items() if contents.holds(path, sha256)]
-        results = [_provenance_id(contents, run)] if outputs else []
+        attested = [found for path in outputs if (found := contents.attestation_id(path))]
+        results = [_provenance_id(contents, run), *attested] if outputs else []
         problem = _problem(contents, run)
         informed = [makers[name] for name in run.inputs if name in makers]
         yield _action(contents, tools, run, results, informed)

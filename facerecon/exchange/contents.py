@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import Any, Protocol, TypeVar
 from facerecon.errors import IntegrityError
 from facerecon.exchange.graph import Names
 from facerecon.hashing import canonical_json
-from facerecon.ledger import LedgerEntry
+from facerecon.ledger import Ledger, LedgerEntry
 from facerecon.manifest import Manifest, Seen
 from facerecon.records import CaseInfo, ChipRecord, FrameRecord, Record
 
 R = TypeVar("R", bound=Record)
 _ENDINGS = ("finished", "failed", "interrupted")
+REVIEW = re.compile(r"records/review-\d+\.json")
+SIGNATURE = re.compile(r"signatures/\d{4}-(?:operator|reviewer)\.json")
+STAMP = re.compile(r"signatures/\d{4}-timestamp-\d{2}\.tsr")
 
 
 class CaseFolder(Protocol):
@@ -126,6 +130,20 @@ class Contents:
     def holds(self, path: str, sha256: str) -> bool:
         """Tell whether the case holds this file with this digest."""
         return path in self.manifest.files and self.manifest.files[path].sha256 == sha256
+
+    def as_ledger(self) -> Ledger:
+        """Return the ledger, verified."""
+        return Ledger(self.ledger)
+
+    def bringing(self, path: str) -> Run | None:
+        """Return the run that brought a file into the case; None where the ledger states none."""
+        return next((run for run in self.runs if path in run.outputs), None)
+
+    def attestation_id(self, path: str) -> str | None:
+        """Return the identifier of the review, signature or timestamp that a file holds; None of any other file."""
+        if REVIEW.fullmatch(path):
+            return self.names.of("review", path)
+        return self.names.of("attestation", path) if SIGNATURE.fullmatch(path) or STAMP.fullmatch(path) else None
 
     def finished(self, stage: str) -> tuple[Run, ...]:
         """Return the finished runs of a stage, oldest first."""

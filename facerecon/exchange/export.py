@@ -23,6 +23,7 @@ from facerecon.exchange.graph import Node, instant, node, refs
 from facerecon.exchange.pictures import derivation_nodes, derivations
 from facerecon.exchange.results import result_nodes
 from facerecon.exchange.reviews import review_nodes, review_sentence
+from facerecon.exchange.signatures import signature_nodes
 from facerecon.exchange.terms import PREFIXES, SPECIFICATION
 from facerecon.exchange.tools import Tools
 from facerecon.hashing import sha256_file
@@ -84,7 +85,8 @@ def graph(contents: Contents, all_detections: bool) -> Iterator[Node]:
 
 def _stated(contents: Contents) -> Iterator[Node]:
     tools = Tools(contents)
-    actions, reviewed = list(action_nodes(contents, tools)), list(review_nodes(contents, tools))
+    actions = list(action_nodes(contents, tools))
+    attested = [*review_nodes(contents, tools), *signature_nodes(contents, tools)]
     found = list(derivations(contents))
     roles = {each.path: each.role for each in found}
     origins: dict[str, list[str]] = {}
@@ -96,7 +98,7 @@ def _stated(contents: Contents) -> Iterator[Node]:
     yield from outside_files(contents)
     yield from case_files(contents, roles, origins)
     yield from actions
-    yield from reviewed
+    yield from attested
     yield from derivation_nodes(contents, found)
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from pydantic import ValidationError
 
 from facerecon.errors import IntegrityError
-from facerecon.exchange.contents import Contents
-from facerecon.exchange.graph import Node, digest, facet, node, ref
+from facerecon.exchange.actions import action_id
+from facerecon.exchange.contents import REVIEW, Contents
+from facerecon.exchange.graph import Node, digest, node, ref, refs, result_facet
 from facerecon.exchange.tools import Tools
 from facerecon.records import ReviewRecord
 from facerecon.review import is_superseded, review_state
-
-_REVIEW = re.compile(r"records/review-\d+\.json")
 
 
 def reviews(contents: Contents) -> tuple[tuple[str, ReviewRecord], ...]:
@@ -23,7 +21,7 @@ def reviews(contents: Contents) -> tuple[tuple[str, ReviewRecord], ...]:
     Raises:
         IntegrityError: a file that is named like a review is none.
     """
-    paths = [path for path in contents.manifest.files if _REVIEW.fullmatch(path)]
+    paths = [path for path in contents.manifest.files if REVIEW.fullmatch(path)]
     return tuple(sorted(((path, _record(contents, path)) for path in paths), key=lambda pair: pair[1].number))
 
 
@@ -41,11 +39,11 @@ def review_sentence(contents: Contents) -> str:
 
 
 def review_nodes(contents: Contents, tools: Tools) -> Iterator[Node]:
-    """Yield each review as an annotation of the report that it is about, by the reviewer's identity."""
+    """Yield each review: the result of a person's analysis, and an annotation of the report that it is about."""
     for path, record in reviews(contents):
         identifier = contents.names.of("review", path)
         superseded = is_superseded(record, contents.ledger)
-        held = facet(
+        held = result_facet(
             identifier,
             "facerecon:ReviewFacet",
             facerecon__conclusion=record.conclusion,
@@ -53,14 +51,17 @@ def review_nodes(contents: Contents, tools: Tools) -> Iterator[Node]:
             facerecon__reviewedLedgerHead=digest(record.ledger_head),
             facerecon__keyFingerprint=digest(record.key_sha256) if record.key_sha256 else None,
         )
+        run = contents.bringing(path)
         late = " Stages have run since, so it is not about the present findings." if superseded else ""
         yield node(
             identifier,
-            "uco-core:Annotation",
+            ["uco-core:Annotation", "uco-analysis:AnalyticResult"],
             uco_core__name=f"review {record.number}",
             uco_core__createdBy=ref(tools.identity(record.reviewer)),
             uco_core__statement=[f"Review {record.number} by {record.reviewer}: {record.conclusion}.{late}"],
             uco_core__description=record.note,
             uco_core__object=[ref(contents.file_id(record.report))],
+            uco_analysis__originatingAnalysis=ref(action_id(contents, run)) if run else None,
+            uco_analysis__resultContent=refs([contents.file_id(path)]),
             uco_core__hasFacet=[held],
         )

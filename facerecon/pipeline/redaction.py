@@ -11,13 +11,9 @@ same reason gallery pictures that are left out are only counted.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +21,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from facerecon.case import Case
-from facerecon.durable import TEMPORARY
-from facerecon.errors import IntegrityError, ResourceError, UsageError
+from facerecon.errors import IntegrityError, UsageError
 from facerecon.manifest import Manifest, verify
 from facerecon.pipeline.masking import FILL, GROWTH_PER_S, LEAST_MARGIN_PX, Mask, Sighting
+from facerecon.pipeline.redacted_folder import unfinished
 from facerecon.pipeline.redacted_stages import GALLERY, STAGES
 from facerecon.pipeline.redacting import Choice, Copying
 from facerecon.profiles import read_profile
@@ -93,7 +89,7 @@ def redact(root: Path, out: Path, wish: Wish, report: Callable[[Case], None]) ->
     """
     _require_new(root, out)
     manifest = verify(root)
-    with Case.view(root) as original, _finished(out) as folder:
+    with Case.view(root) as original, unfinished(out) as folder:
         choice = chosen(original, wish)
         with _created(original, folder, choice) as copy:
             details = _carried(original, copy, choice, wish, manifest)
@@ -154,23 +150,6 @@ def _require_new(root: Path, out: Path) -> None:
         raise UsageError(f"{out} exists already, and nothing was changed; give another name")
     if out.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"{out} lies in the case folder, which would then not verify; give another place")
-
-
-@contextlib.contextmanager
-def _finished(out: Path) -> Iterator[Path]:
-    """Give a private temporary folder beside `out`, which gets that name when the block ends well; else remove it."""
-    folder: Path | None = None
-    try:
-        folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{TEMPORARY}redact-"))
-        yield folder
-        if out.exists() or out.is_symlink():
-            raise UsageError(f"{out} was made by somebody else meanwhile; give another name")
-        os.rename(folder, out)  # noqa: PTH104
-    except OSError as error:
-        raise ResourceError(f"cannot write {out}: {error.strerror or error}; choose another place") from None
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _created(original: Case, folder: Path, choice: Choice) -> Case:

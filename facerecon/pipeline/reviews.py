@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from facerecon.case import Case, undivided
+from facerecon.case import Case
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import canonical_json
+from facerecon.interruption import undivided
 from facerecon.ledger import LedgerEntry
 from facerecon.pipeline.signatures import CaseSignature, sign, signatures_of, stating
 from facerecon.records import MOST_REVIEWS, Conclusion, PersonName, ReviewRecord

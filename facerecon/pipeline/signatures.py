@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from facerecon.case import Case, undivided
+from facerecon.case import Case
 from facerecon.errors import IntegrityError, UsageError
+from facerecon.interruption import undivided
 from facerecon.ledger import LedgerEntry
 from facerecon.signing import Role, Signature, Statement, fingerprint
 from facerecon.timestamps import Stamp, read_stamp, request, require_stamp

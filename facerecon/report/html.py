@@ -35,13 +35,13 @@ def render_html(report: CaseReport, language: Language = ENGLISH) -> str:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
     """
     with speaking(language):
-        environment = _environment()
+        made = environment()
         # Style sheet and script ship with the package: they are the only texts that are not escaped.
-        script = _spoken_script(_source(environment, "report.js"))
-        return environment.get_template("report.html.j2").render(
+        script = _spoken_script(source(made, "report.js"))
+        return made.get_template("report.html.j2").render(
             document=document(report),
             language=language.code,
-            css=Markup(_source(environment, "report.css")),
+            css=Markup(source(made, "report.css")),
             script=Markup(script),
             script_hash=_script_hash(script),
             labels={"original": tr(wording.ORIGINAL), "gallery": tr(wording.GALLERY), "map": tr(wording.MAP)},
@@ -62,9 +62,10 @@ def said_in(script: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_SAID.findall(script)))
 
 
-def _source(environment: Environment, name: str) -> str:
-    source, _, _ = PackageLoader("facerecon.report").get_source(environment, name)
-    return source
+def source(made: Environment, name: str) -> str:
+    """Return a text that ships beside the templates, as it is."""
+    text, _, _ = PackageLoader("facerecon.report").get_source(made, name)
+    return text
 
 
 def _script_hash(script: str) -> str:
@@ -72,7 +73,8 @@ def _script_hash(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what draws the templates: everything is escaped, and nothing undefined passes."""
     environment = Environment(
         loader=PackageLoader("facerecon.report"),
         autoescape=True,

@@ -64,6 +64,26 @@ WARNINGS = (
     message("{step} changed nothing: {note}"),
     message("correlation {correlation} with the reference, {limit} needed"),
     message("the refinement moved away from the landmarks"),
+    message("part of it is covered: redacted for disclosure"),
+)
+WITHHELD = (
+    message("of a redacted track"),
+    message("computed from pictures that show a redacted face"),
+    message("a gallery picture of somebody who is no candidate of a track that is shown"),
+    message("a report of the original shows what is redacted; the copy's is made anew"),
+    message("a signature or timestamp is of the original as it was"),
+    message("a review is of a report that shows what is redacted"),
+    message("no finished run names it, so nobody can vouch for what it shows"),
+    message("a whole frame in which nobody can tell where a redacted face is: {reason}"),
+    message("a video that cannot be covered faithfully: {reason}"),
+)
+"""Why files of a case are not in a redacted copy of it."""
+UNCOVERED = (
+    message("its time is not on record"),
+    message("{size} px do not show a frame of {frame} px"),
+    message("a frame of it cannot be decoded"),
+    message("it has no frame"),
+    message("the case does not say how its frames lie in it"),
 )
 STRENGTHS = (
     message("weak"),
@@ -249,10 +269,10 @@ MEASURED = (
         "reach: the false accept rate by group (labels of UTKFace), faces 24 px wide."
     ),
 )
-RECORDED = (*STEPS, *WARNINGS, *SUPPORT, *NO_RATIO, *REFUSED, *EXPLAINED)
-_WORDS = (*STRENGTHS, *VALUES, *RANGES)
+RECORDED = (*STEPS, *WARNINGS, *SUPPORT, *NO_RATIO, *REFUSED, *EXPLAINED, *WITHHELD)
+_WORDS = (*STRENGTHS, *UNCOVERED, *VALUES, *RANGES)
 """What the placeholders of these sentences can hold that is itself a sentence of this module."""
-_SPACED = frozenset({"bin", "given", "name", "note", "numbers", "quantity", "range", "step", "strength"})
+_SPACED = frozenset({"bin", "given", "name", "note", "numbers", "quantity", "range", "reason", "step", "strength"})
 """Placeholders that hold several words; all others hold one, so that no sentence fits another text by chance."""
 _TEXT = re.compile(r"(?<=>)[^<>]+(?=</)")
 
@@ -291,6 +311,8 @@ def _translated(text: str, sentences: tuple[str, ...]) -> str | None:
 
 
 def _held(name: str, value: str) -> str:
+    if name == "reason":
+        return recorded(value, _WORDS)
     parts = value.split(" and ") if name == "given" else [value]
     return tr(" and ").join(known(part, _WORDS) for part in parts)
 

@@ -14,6 +14,7 @@ from facerecon.report.blocks import Block, Card, Cards, Cell, Column, Fact, Fact
 from facerecon.report.history import mapping, mappings
 from facerecon.report.language import message, tr
 from facerecon.report.notation import DASH, integer, shown, utc
+from facerecon.report.recorded import recorded
 
 REDACTED = "case.redacted"
 """The ledger's action of a redaction."""
@@ -84,7 +85,7 @@ def _withheld(each: Mapping[str, Any]) -> Table | None:
     if not reasons:
         return None
     columns = (Column(tr("Files that are not in this copy"), weight=5), Column(tr("Count"), "right", weight=1))
-    rows = tuple((Cell(shown(reason)), Cell(integer(count))) for reason, count in sorted(reasons.items()))
+    rows = tuple((Cell(recorded(reason)), Cell(integer(count))) for reason, count in sorted(reasons.items()))
     caption = tr("Left out, by reason. The ledger's entry case.redacted names the files with their SHA-256.")
     return Table(caption, columns, rows)
 

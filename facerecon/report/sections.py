@@ -34,6 +34,7 @@ from facerecon.report.custody import (
     steps_appendix,
 )
 from facerecon.report.figures import Album
+from facerecon.report.finding import finding, hidden_tracks
 from facerecon.report.history import STAGES, STATES, StageHistory, stage_history
 from facerecon.report.language import spoken, tr, trc
 from facerecon.report.method import method_section
@@ -153,8 +154,12 @@ def _given(text: str) -> str:
 
 
 def _summary(sources: _Sources) -> Section:
-    ledger = sources.report.ledger
-    blocks: list[Block] = [*notice(ledger), Text(_finding(sources), "result"), Stats(_stats(sources))]
+    report, ledger = sources.report, sources.report.ledger
+    blocks: list[Block] = [
+        *notice(ledger),
+        Text(finding(report, sources.tracks, sources.stages), "result"),
+        Stats(_stats(sources)),
+    ]
     if sources.tracks:
         cards = marked_cards(overview(sources.tracks, sources.clock), ledger)
         blocks += [cards, Text(f"{tr(wording.TRACK)} {tr(wording.HOW_TO_READ)}")]
@@ -164,64 +169,6 @@ def _summary(sources: _Sources) -> Section:
     if not spoken().english:
         blocks.append(Text(tr(wording.AS_RECORDED), "note"))
     return Section("summary", tr("Summary"), tuple(blocks))
-
-
-def _finding(sources: _Sources) -> str:
-    frames = plural("{count} analysed frame", "{count} analysed frames", len(sources.report.frames))
-    if not sources.stages["extract"].ran and not sources.report.frames:
-        return tr("Nothing has been examined yet: no run of the stage 'extract' has finished.")
-    if not sources.report.detections:
-        return f"{tr('No face was found in {frames}.', frames=frames)} {tr(wording.NOTHING_FOUND)}"
-    if not sources.tracks:
-        none = tr(
-            "Faces were found in {frames}, but none long enough for a track; they are listed under what was not "
-            "processed.",
-            frames=frames,
-        )
-        return f"{none} {tr(wording.NOTHING_FOUND)}"
-    found = plural(
-        "{count} track found in {frames}.", "{count} tracks found in {frames}.", len(sources.tracks), frames=frames
-    )
-    return f"{found} {_comparison_finding(sources)}"
-
-
-def _comparison_finding(sources: _Sources) -> str:
-    if not sources.stages["recognize"].ran and not sources.report.candidates:
-        return tr("Comparison with a gallery was not run.")
-    above = sum(view.has_candidate for view in sources.tracks)
-    unusable = sum(view.strongest is None for view in sources.tracks)
-    if unusable == len(sources.tracks):
-        return plural(
-            "This track could not be compared: the reasons are listed under what was not processed.",
-            "None of the tracks could be compared: the reasons are listed under what was not processed.",
-            unusable,
-        )
-    rest = f" {_not_all(unusable)}" if unusable else ""
-    if not above:
-        none = plural(
-            "No gallery picture reached the similarity threshold for this track.",
-            "No gallery picture reached the similarity threshold for any of them.",
-            len(sources.tracks),
-        )
-        return f"{none} {tr(wording.NO_CANDIDATE)}{rest}"
-    if len(sources.tracks) == 1:
-        one = tr("For this track the gallery holds at least one candidate above the similarity threshold.")
-        return f"{one}{rest}"
-    some = plural(
-        "For {above} of them the gallery holds at least one candidate above the similarity threshold.",
-        "For {above} of them the gallery holds at least one candidate above the similarity threshold.",
-        above,
-        above=above,
-    )
-    return f"{some}{rest}"
-
-
-def _not_all(unusable: int) -> str:
-    return plural(
-        "{count} of the tracks could not be compared: the reasons are listed under what was not processed.",
-        "{count} of the tracks could not be compared: the reasons are listed under what was not processed.",
-        unusable,
-    )
 
 
 def _stats(sources: _Sources) -> tuple[tuple[str, str], ...]:
@@ -240,7 +187,7 @@ def _stats(sources: _Sources) -> tuple[tuple[str, str], ...]:
     )
     restored = integer(len(report.restored)) if sources.stages["enhance"].ran or report.restored else DASH
     return (
-        (integer(len(sources.tracks)), plural("track", "tracks", len(sources.tracks))),
+        (integer(len(sources.tracks)), _track_label(sources)),
         (integer(len(report.frames)), analysed),
         (integer(len(report.detections)), tr("face detections")),
         (restored, tr("enhanced pictures") if restored != DASH else tr("enhancement not run")),
@@ -249,6 +196,13 @@ def _stats(sources: _Sources) -> tuple[tuple[str, str], ...]:
             tr("candidates above threshold") if compared else tr("comparison not run"),
         ),
     )
+
+
+def _track_label(sources: _Sources) -> str:
+    hidden = len(hidden_tracks(sources.report, sources.tracks))
+    if not hidden:
+        return plural("track", "tracks", len(sources.tracks))
+    return plural("track, {hidden} redacted", "tracks, {hidden} redacted", len(sources.tracks), hidden=integer(hidden))
 
 
 def _prepared(sources: _Sources) -> list[Block]:

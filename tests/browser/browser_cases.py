@@ -10,9 +10,11 @@ from PIL import Image
 from report_builder import Builder
 from report_calibrations import calibration
 from report_example import extract_only_case, full_case, hostile_case
+from report_redacted import redacted_case
 
 from facerecon.pictures import encode_png
-from facerecon.report.content import CaseReport
+from facerecon.records import ReviewRecord
+from facerecon.report.content import CaseReport, Reviewed
 
 INJECTED = '<img src="https://example.org/x.png" onerror="alert(1)"><script>alert(2)</script>'
 QUALITIES = {"t0001": 0.55, "t0002": 0.91, "t0003": 0.42, "t0004": 0.73}
@@ -66,6 +68,27 @@ def _turned(case: CaseReport, path: str) -> bytes:
     return encode_png(np.ascontiguousarray(pixels[:, ::-1]), {"Title": "MAP"})
 
 
+def reviewed_case() -> CaseReport:
+    """The full case, which one person disagrees with, and another's review is about earlier findings."""
+    record = ReviewRecord(
+        number=1,
+        reviewer="Second Examiner",
+        conclusion="disagree",
+        note="The candidate of t0001 wears another pair of glasses.",
+        report="report/report.html",
+        report_sha256="1" * 64,
+        ledger_entries=7,
+        ledger_head="2" * 64,
+        key_sha256="3" * 64,
+    )
+    other = record.model_copy(update={"number": 2, "reviewer": "Third Examiner", "conclusion": "agree", "note": ""})
+    reviews = (
+        Reviewed(record, "2024-05-03T10:00:00.000Z", superseded=False, signed=True),
+        Reviewed(other, "2024-05-03T11:00:00.000Z", superseded=True, signed=False),
+    )
+    return replace(full_case(), reviews=reviews, review_state="DISAGREED")
+
+
 CASES = {
     "full": full_case,
     "doubted": doubted_case,
@@ -73,4 +96,6 @@ CASES = {
     "extract-only": extract_only_case,
     "varied": varied_case,
     "injected": injected_case,
+    "reviewed": reviewed_case,
+    "redacted": lambda: redacted_case("t0002"),
 }

@@ -113,6 +113,19 @@ def test_a_case_folder_may_have_such_a_name_but_needs_a_number(
     verify(root)
 
 
+@pytest.mark.parametrize("name", [f"demo{BAD}", f"{BAD}/demo", f"{BAD}/deep/demo"])
+def test_the_demo_refuses_such_a_folder_before_it_makes_anything(
+    name: str, facerecon: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused(facerecon("demo", "--folder", tmp_path / name, "--quiet"), 2, "not UTF-8", "--folder")
+    assert not list(tmp_path.iterdir())
+    # Its cases state absolute paths, so the folder that it is started in counts, too.
+    (tmp_path / BAD).mkdir()
+    monkeypatch.chdir(tmp_path / BAD)
+    refused(facerecon("demo", "--quiet"), 2, "not UTF-8", "--folder")
+    assert not list((tmp_path / BAD).iterdir())
+
+
 def test_commands_on_a_case_in_such_a_folder_work_and_show_it_without_acting(tmp_path: Path) -> None:
     root = Path(shutil.copytree(KEPT, tmp_path / BAD))
     package = tmp_path / f"{BAD}.zip"

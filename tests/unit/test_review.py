@@ -83,12 +83,14 @@ def test_a_review_counts_for_the_findings_it_saw() -> None:
     assert review_state([*seen, fresh], later.entries) == "ONE REVIEW"
 
 
-@pytest.mark.parametrize("other", ["jane doe", "JANE  DOE", "Jane\u00a0Doe", "J\u200bane Doe", "\uff2aane Doe"])
+@pytest.mark.parametrize(
+    "other", ["jane doe", "JANE  DOE", "Jane\u00a0Doe", "J\u200bane Doe", "\uff2aane Doe", "Jane-Doe", "jane doe."]
+)
 def test_spellings_of_one_name_are_one_person(other: str) -> None:
     assert person(other) == person("Jane Doe")
 
 
-@pytest.mark.parametrize("other", ["Jane Dow", "John Doe", "Jane D."])
+@pytest.mark.parametrize("other", ["Jane Dow", "John Doe", "Jane D.", "Jané Doe", "..."])
 def test_other_names_are_other_persons(other: str) -> None:
     assert person(other) != person("Jane Doe")
 

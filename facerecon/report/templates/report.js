@@ -93,8 +93,8 @@ function addFilter() {
       && Number(card.dataset.quality) >= Number(quality.value);
   }
   function hide(id, out) {
-    const same = [...document.querySelectorAll("[data-track]")].filter((element) => element.dataset.track === id);
-    for (const element of [...same, document.getElementById(id)]) if (element) element.classList.toggle("out", out);
+    const name = CSS.escape(id);
+    for (const element of document.querySelectorAll(`[data-track="${name}"], #${name}`)) element.classList.toggle("out", out);
   }
   function reset() {
     words.value = candidate.value = "";
@@ -180,9 +180,7 @@ function addViewer(figure) {
   title(marks, say("Landmarks"));
   function toggle() {
     if (viewer) viewer.close();
-    viewer = viewer ? null : new Viewer(views, maps, name);
-    if (viewer) bar.after(viewer.element);
-    if (viewer) viewer.draw();
+    viewer = viewer ? null : new Viewer(views, maps, name, bar);
     open.setAttribute("aria-expanded", String(Boolean(viewer)));
     title(open, viewer ? say("Close the comparison") : say("Compare: slide, blink, zoom"));
   }
@@ -192,7 +190,7 @@ function addViewer(figure) {
 
 // The original is always one side. The other is a computed picture, which a map can cover, or a map.
 class Viewer {
-  constructor(views, maps, name) {
+  constructor(views, maps, name, bar) {
     const [original, others] = [views.find((view) => view.dataset.view === "original"), views.filter((view) => view.dataset.view !== "original")];
     this.original = layerOf(original);
     this.others = others.map(layerOf);
@@ -203,6 +201,8 @@ class Viewer {
     this.centre = [0.5, 0.5];
     this.front = true;
     this.build(name);
+    bar.after(this.element);
+    this.fill();
     this.redraw = () => this.draw();
     addEventListener("resize", this.redraw);
   }
@@ -230,7 +230,6 @@ class Viewer {
         labelled(say("Opacity of the map"), this.strength, this.percent))] : []),
       make("div", { class: "tools" }, this.slider, this.swap, this.running), this.panes, this.legend,
       make("p", { class: "note", text: say("Enlarged without interpolation: every pixel is a square. Click on the place to look at, or move with the arrow keys; + and − zoom.") }));
-    this.fill();
   }
 
   fill() {
@@ -285,12 +284,12 @@ class Viewer {
     const fit = Math.min(Math.min(space, LARGEST_PX[0]) / width, LARGEST_PX[1] / height);
     const pixel = fit >= 1 ? Math.floor(fit) : fit;
     const [wide, high] = [width * pixel, height * pixel];
-    const whole = this.layers.map(({ image }) => wide * share(image) * tallness(image));
+    const whole = this.layers.map((layer) => wide * layer.share * layer.tall);
     const tallest = Math.round(Math.min(Math.max(...whole), high * TALLEST));
     const left = clamp(wide / 2 - this.centre[0] * wide * this.zoom, wide - wide * this.zoom, 0);
     const top = clamp(high / 2 - this.centre[1] * high * this.zoom, high - high * this.zoom, 0);
-    for (const { sheet, image } of this.layers) {
-      const drawn = wide * share(image) * this.zoom;
+    for (const { sheet, image, share } of this.layers) {
+      const drawn = wide * share * this.zoom;
       for (const each of [image, ...this.covers]) each.style.imageRendering = drawn < image.getAttribute("width") ? "auto" : "pixelated";
       sheet.style.width = `${drawn}px`;
       sheet.style.left = `${Math.round(left)}px`;
@@ -378,22 +377,17 @@ function mapOf(cell) {
   return { sheet, image, name, figure, badge: make("span", { class: "badge map", text: name }) };
 }
 
+// `share`: its width as a part of the original's; `tall`: its height as a part of its width.
 function copied(layer) {
   const sheet = layer.sheet.cloneNode(true);
-  return { sheet, image: sheet.querySelector("img"), badges: [layer.badge.cloneNode(true)] };
+  const image = sheet.querySelector("img");
+  const [share, tall] = [Number(sheet.style.getPropertyValue("--share")), image.getAttribute("height") / image.getAttribute("width")];
+  return { sheet, image, share, tall, badges: [layer.badge.cloneNode(true)] };
 }
 
 function grouped(groups) {
   return groups.filter(([, pairs]) => pairs.length).map(([label, pairs]) =>
     make("optgroup", { label }, ...pairs.map(([value, text]) => make("option", { value, text }))));
-}
-
-function share(image) {
-  return Number(image.parentElement.style.getPropertyValue("--share"));
-}
-
-function tallness(image) {
-  return image.getAttribute("height") / image.getAttribute("width");
 }
 
 addColours();

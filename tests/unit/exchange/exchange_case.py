@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from facerecon.case import Case
 from facerecon.errors import ResourceError
 from facerecon.exchange.export import Exported, export_case_uco
 from facerecon.pictures import encode_png
+from facerecon.pipeline.signatures import sign
 from facerecon.profiles import load_profile
 from facerecon.records import (
     Candidate,
@@ -55,6 +57,8 @@ MODEL = {
     "source_sha256": "45" * 32,
     "licence": "CC0-1.0",
 }
+KEYS = {"O": bytes(range(32)), "Rita": bytes(range(32, 64))}
+"""Whose private keys are these, for tests alone."""
 RUNTIME = {"facerecon": "0.1.0", "python": "3.11.7", "cuda_driver": None}
 
 
@@ -309,9 +313,10 @@ def candidate(variant: Any, worth: Strength | None) -> Candidate:
 
 
 def reviewed(case: Case) -> None:
-    """A report and a review of it, then a run that was cut off."""
+    """A report and a review of it, both signed, then a run that was cut off."""
     with case.stage("report", {"runtime": RUNTIME}, case.digests()) as run:
         digest = run.write("report/report.html", b"<html>")
+    sign(case, Ed25519PrivateKey.from_private_bytes(KEYS["O"]), "operator", "O")
     record = ReviewRecord(
         number=1,
         reviewer="Rita",
@@ -326,6 +331,7 @@ def reviewed(case: Case) -> None:
     said = {"number": 1, "reviewer": "Rita", "conclusion": "agree"}
     outputs = {path: case.write(path, record.model_dump_json().encode())}
     case.note("case.reviewed", said, {"report/report.html": digest}, outputs)
+    sign(case, Ed25519PrivateKey.from_private_bytes(KEYS["Rita"]), "reviewer", "Rita")
     case.note("measure.started", {"run": 1}, {})
 
 

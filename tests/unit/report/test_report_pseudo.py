@@ -13,6 +13,7 @@ from report_example import CASES, full_case
 from report_ledger import LEDGER
 from report_messages import SOURCES
 from report_pseudo import LEFT, PSEUDO, RIGHT, WORD, Outside, unbracketed, values_of
+from report_redacted import redacted_case
 
 from facerecon.ledger import LedgerEntry
 from facerecon.records import Counts, RenderedRecord, ReviewRecord
@@ -82,7 +83,12 @@ def rendering() -> LedgerEntry:
     return LEDGER[-1].model_copy(update={"action": "render.finished", "details": details})
 
 
-MADE: dict[str, Callable[[], CaseReport]] = {**CASES, "everything": everything}
+MADE: dict[str, Callable[[], CaseReport]] = {
+    **CASES,
+    "everything": everything,
+    "redacted": lambda: redacted_case("t0001"),
+    "all redacted": lambda: redacted_case("t0001", "t0002"),
+}
 
 
 @pytest.fixture(params=list(MADE))
