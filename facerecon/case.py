@@ -8,13 +8,9 @@ leaves only whole files, and a re-run takes those with equal bytes as done.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
-import signal
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,15 +19,28 @@ from pydantic import ValidationError
 from facerecon import __version__
 from facerecon.characters import inert
 from facerecon.containment import digest_inside, read_inside, require_inside
-from facerecon.durable import write_whole
+from facerecon.durable import locked, write_whole, writing
 from facerecon.errors import FacereconError, IntegrityError, Interrupted, ResourceError, UsageError
-from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
-from facerecon.interruption import held
+from facerecon.hashing import sha256_bytes, sha256_file
+from facerecon.interruption import undivided
+from facerecon.journal import journal_digest, vouched_for
 from facerecon.ledger import Ledger, LedgerEntry
-from facerecon.manifest import CaseProblemsError, FileEntry, Manifest, Seen, disagreements, read_bytes, require_case
+from facerecon.manifest import (
+    CaseProblemsError,
+    FileEntry,
+    Manifest,
+    Seen,
+    case_info,
+    disagreements,
+    read_bytes,
+    require_case,
+)
 from facerecon.profiles import Profile
 from facerecon.records import CaseInfo, Record
-from facerecon.recovery import recovered
+from facerecon.recovery import MARK, Recovered, clear_half_made, half_made, recovered
+from facerecon.stage_run import KEPT, StageRun, attempt, records_path
+
+__all__ = ["LARGEST_FILE_BYTES", "LARGEST_LINE_BYTES", "STAGES", "Case", "StageRun"]
 
 STAGES = ("extract", "enhance", "recognize", "report")
 LARGEST_FILE_BYTES = 1 << 32
@@ -62,24 +71,37 @@ class Case:
             UsageError: the folder exists and is not empty.
             ResourceError: it cannot be written.
         """
-        with _writing(root):
-            if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        with writing(root):
+            if root.exists() and (not root.is_dir() or any(root.iterdir())) and not half_made(root):
                 raise UsageError(f"{root} exists already and is not an empty folder; choose another --case")
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # An empty folder that was there may be open to others.
-            root.chmod(0o700)
         ledger = Ledger()
-        case = cls(root, info, ledger, Manifest.sealed("created", ledger, {}), _locked(root))
-        case.write("case.json", _pretty(info.model_dump(mode="json")))
-        case.write("profile.yaml", profile.to_yaml().encode())
-        case.write("records/probe.json", _pretty(dict(probe)))
-        case.note(
-            "case.created",
-            {"tool_version": __version__, "case_id": info.case_id, "operator": info.operator, "purpose": info.purpose},
-            {"source": info.source.sha256},
-            case.digests(),
-        )
+        case = cls(root, info, ledger, Manifest.sealed("created", ledger, {}), locked(root))
+        try:
+            case._make(profile, probe)
+        except BaseException:
+            with contextlib.suppress(OSError, FacereconError):
+                clear_half_made(root)
+            case.close()
+            raise
         return case
+
+    def _make(self, profile: Profile, probe: Mapping[str, Any]) -> None:
+        """Write the first files. A mark is there until the case verifies, so that a killed making can be told."""
+        with writing(self.root):
+            if half_made(self.root):
+                clear_half_made(self.root)
+            (self.root / MARK).touch(mode=0o600)
+            # An empty folder that was there may be open to others.
+            self.root.chmod(0o700)
+        self.write("case.json", _pretty(self.info.model_dump(mode="json")))
+        self.write("profile.yaml", profile.to_yaml().encode())
+        self.write("records/probe.json", _pretty(dict(probe)))
+        about = {"case_id": self.info.case_id, "operator": self.info.operator, "purpose": self.info.purpose}
+        details = {"tool_version": __version__, **about}
+        self.note("case.created", details, {"source": self.info.source.sha256}, self.digests())
+        with writing(self.root):
+            (self.root / MARK).unlink()
 
     @classmethod
     def open(cls, root: Path) -> Case:
@@ -90,18 +112,33 @@ class Case:
             IntegrityError: it does not verify.
         """
         require_case(root)
-        lock = _locked(root)
+        if half_made(root):
+            raise UsageError(f"case {root} was never made to its end; the command that makes it starts it anew")
+        lock = locked(root)
         try:
             seen: Seen = {}
-            ledger, manifest, strays = recovered(root, seen)
-            case = cls(root, _info(root, manifest), ledger, manifest, lock)
+            found = recovered(root, seen)
+            case = cls(root, case_info(root, found.manifest), found.ledger, found.manifest, lock)
             case.seen = seen
-            if strays:
-                case.note("case.recovered", {"removed": {name: case._remove(name) for name in strays}})
+            case._recover(found)
             return case
         except BaseException:
             os.close(lock)
             raise
+
+    def _recover(self, found: Recovered) -> None:
+        """Note what a killed process left, and what became of it."""
+        details: dict[str, Any] = {}
+        if found.sealed:
+            details["sealed_entries"] = list(found.sealed)
+        kept = self._keep_vouched(found.strays)
+        if kept:
+            details[KEPT] = sorted(kept)
+        removed = [name for name in found.strays if name not in self._files]
+        if removed:
+            details["removed"] = {name: self._remove(name) for name in removed}
+        if details:
+            self.note("case.recovered", details)
 
     @classmethod
     def view(cls, root: Path) -> Case:
@@ -116,12 +153,24 @@ class Case:
         ledger = Ledger.read(root / "ledger.jsonl")
         if problems := disagreements(manifest, ledger):
             raise CaseProblemsError(root, problems)
-        return cls(root, _info(root, manifest), ledger, manifest, -1)
+        return cls(root, case_info(root, manifest), ledger, manifest, -1)
+
+    def _keep_vouched(self, strays: Sequence[str]) -> set[str]:
+        """Take the strays into the case that their stage's journal has with the same digest; return their stages."""
+        kept = set()
+        for stage in self.ledger.unfinished if strays else ():
+            vouched = vouched_for(self.root, stage)
+            for name in strays:
+                if name in vouched and digest_inside(self.root, name) == vouched[name]:
+                    size = (self.root / name).lstat().st_size
+                    self._files[name] = FileEntry(sha256=vouched[name], size_bytes=size)
+                    kept.add(stage)
+        return kept
 
     def _remove(self, stray: str) -> str:
         """Remove a file that a killed stage left and no record knows (its re-run makes it again); return its digest."""
         digest = digest_inside(self.root, stray)
-        with _writing(self.root):
+        with writing(self.root):
             (self.root / stray).unlink()
         return digest
 
@@ -152,7 +201,7 @@ class Case:
             UsageError: the stage that writes them has not run.
             IntegrityError: the file was changed, or a line is not such a record.
         """
-        relative = _records_path(name, run)
+        relative = records_path(name, run)
         if relative not in self._files:
             raise UsageError(f"{self.root} has no {relative} yet; run the stage that writes it first")
         lines = self.bytes_of(relative).splitlines()
@@ -211,7 +260,7 @@ class Case:
         """
         self._require_writable()
         path, digest = self._place(relative), sha256_bytes(data)
-        with _writing(path):
+        with writing(path):
             if path.exists():
                 if sha256_bytes(path.read_bytes()) != digest:
                     raise IntegrityError(f"{path} exists with other content; nothing was overwritten")
@@ -228,7 +277,7 @@ class Case:
             ResourceError: it cannot be moved.
         """
         path, digest, size = self._place(relative), sha256_file(finished), finished.stat().st_size
-        with _writing(path):
+        with writing(path):
             if path.exists():
                 if sha256_file(path) != digest:
                     raise IntegrityError(f"{path} exists with other content; nothing was overwritten")
@@ -256,11 +305,12 @@ class Case:
         unstated = {name: digest for name, digest in self.digests().items() if name not in stated}
         entry = self.ledger.append(action, details, inputs, {**unstated, **(outputs or {})})
         data = self.ledger.to_bytes()
-        with _writing(self.root), undivided():
+        with writing(self.root), undivided():
             write_whole(self.root / "ledger.jsonl", data)
             self._files["ledger.jsonl"] = FileEntry(sha256=sha256_bytes(data), size_bytes=len(data))
-            self._manifest = Manifest.sealed(action, self.ledger, self._files)
-            write_whole(self.root / "manifest.json", self._manifest.to_bytes())
+            manifest = Manifest.sealed(action, self.ledger, self._files)
+            write_whole(self.root / "manifest.json", manifest.to_bytes())
+            self._manifest = manifest
         return entry
 
     @contextlib.contextmanager
@@ -269,9 +319,12 @@ class Case:
 
         Whatever ends the block otherwise is written to the ledger, with what had been finished, and raised on.
         """
-        run = StageRun(self, name, len(self.runs(name)) + 1)
+        run = StageRun(self, name, len(self.runs(name)) + 1, attempt(self.ledger.entries, name, details))
+        details = {"run": run.number, **run.attempt_account, **details}
         try:
-            self.note(f"{name}.started", {"run": run.number, **details}, inputs)
+            begun = journal_digest(self.root, name)
+            journal = {"journal_sha256": begun} if begun else {}
+            self.note(f"{name}.started", {**details, **journal}, inputs)
             yield run
             run.seal()
         except BaseException as error:
@@ -279,109 +332,13 @@ class Case:
             with contextlib.suppress(ResourceError):
                 self.note(f"{name}.{_ending(error)}", {"run": run.number, "reason": _reason(error)}, {}, run.outputs)
             raise
-        self.note(f"{name}.finished", {"run": run.number, **details, **run.details}, inputs, run.outputs)
-
-
-class StageRun:
-    """One run of a stage: collects its records, pictures and ledger details. Made by `Case.stage`."""
-
-    def __init__(self, case: Case, name: str, number: int) -> None:
-        """Use `Case.stage`."""
-        self.case, self.name, self.number = case, name, number
-        self.details: dict[str, Any] = {}
-        self.outputs: dict[str, str] = {}
-        self._open: dict[str, Any] = {}
-
-    @property
-    def suffix(self) -> str:
-        """What later runs add to file names: "" for the first, "-2" for the second."""
-        return "" if self.number == 1 else f"-{self.number}"
-
-    def write(self, relative: str, data: bytes) -> str:
-        """Write a file of this run; see `Case.write`."""
-        digest = self.case.write(relative, data)
-        self.outputs[relative] = digest
-        return digest
-
-    def adopt(self, relative: str, finished: Path) -> str:
-        """Take a finished file into the case; see `Case.adopt`."""
-        digest = self.case.adopt(relative, finished)
-        self.outputs[relative] = digest
-        return digest
-
-    def record(self, name: str, *records: Record) -> None:
-        """Add records to records/NAME.jsonl; they are kept in a temporary file until the stage ends."""
-        with _writing(self.case.root):
-            if name not in self._open:
-                # Not inside the case: an interrupted stage must leave no file that the manifest does not know.
-                self._open[name] = tempfile.TemporaryFile()  # noqa: SIM115
-            for record in records:
-                self._open[name].write(canonical_json(record.model_dump(mode="json")) + b"\n")
-
-    def declare(self, *names: str) -> None:
-        """Make sure that records/NAME.jsonl exists at the end, even when empty."""
-        for name in names:
-            self.record(name)
-
-    def seal(self) -> None:
-        """Move the collected records into the case."""
-        for name, stream in self._open.items():
-            stream.seek(0)
-            self.write(_records_path(name, self.number), stream.read())
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Let go of the collected records."""
-        for stream in self._open.values():
-            stream.close()
-        self._open.clear()
+        try:
+            self.note(f"{name}.finished", {**details, **run.details}, inputs, run.outputs)
+        finally:
+            run.end(sealed=self._manifest.state == f"{name}.finished")
 
 
 # --- files ---------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        way_out = "free some space and run again" if error.errno == errno.ENOSPC else "choose another --case"
-        raise ResourceError(f"cannot write {path}: {error.strerror or error}; {way_out}") from error
-
-
-@contextlib.contextmanager
-def undivided() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until file, ledger and manifest are all written: between them no case verifies."""
-    with held() as arrived:
-        yield
-    if arrived:
-        # Not a KeyboardInterrupt of our own: an enclosing block holds it back too.
-        signal.raise_signal(arrived[0])
-
-
-def _locked(root: Path) -> int:
-    with _writing(root):
-        handle = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise UsageError(f"another process is working on case {root}; wait for it, or choose another --case") from None
-    return handle
-
-
-def _info(root: Path, manifest: Manifest) -> CaseInfo:
-    data, entry = read_bytes(root / "case.json"), manifest.files.get("case.json")
-    if entry is None or sha256_bytes(data) != entry.sha256:
-        raise IntegrityError(f"{root / 'case.json'} was changed: its digest is not the manifest's")
-    try:
-        return CaseInfo.model_validate_json(data)
-    except ValidationError:
-        raise IntegrityError(f"{root / 'case.json'} is not a case description of schema 1") from None
-
-
-def _records_path(name: str, run: int) -> str:
-    return f"records/{name}{'' if run == 1 else f'-{run}'}.jsonl"
 
 
 def _pretty(value: Any) -> bytes:

@@ -1,15 +1,35 @@
-"""Files that are there whole or not at all. Owns the temporary file, the flush and the move; never which file it is."""
+"""Files that are there whole or not at all. Owns temporary file, flush, move, and refusals; never which file."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from facerecon.errors import ResourceError, UsageError
 
 TEMPORARY = ".tmp-"
 """What the names of unfinished files begin with; whoever finds one after a crash may remove it."""
 PRIVATE = 0o600
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses inside the block into one line that names the file or folder and the way out.
+
+    Raises:
+        ResourceError: it was refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        way_out = "free some space and run again" if full else "choose another --case"
+        raise ResourceError(f"cannot write {path}: {error.strerror or error}; {way_out}") from error
 
 
 def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
@@ -37,3 +57,20 @@ def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def locked(root: Path) -> int:
+    """Return the handle that keeps other processes from writing to a case until it is closed, or the process ends.
+
+    Raises:
+        UsageError: another process holds it.
+        ResourceError: the folder cannot be opened.
+    """
+    with writing(root):
+        handle = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise UsageError(f"another process is working on case {root}; wait for it, or choose another --case") from None
+    return handle

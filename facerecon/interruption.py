@@ -32,3 +32,13 @@ def held() -> Iterator[list[int]]:
     arrived: list[int] = []
     with handled(lambda number, _frame: arrived.append(number)):
         yield arrived
+
+
+@contextlib.contextmanager
+def undivided() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until file, ledger and manifest are all written: between them no case verifies."""
+    with held() as arrived:
+        yield
+    if arrived:
+        # Not a KeyboardInterrupt of our own: an enclosing block holds it back too.
+        signal.raise_signal(arrived[0])

@@ -21,6 +21,8 @@ from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.records import Record, Sha256
 
 GENESIS = "0" * 64
+CLOCK_WENT_BACK_S = "clock_went_back_s"
+"""The detail of a line before which the machine's clock was set back."""
 LARGEST_BYTES = 1 << 28
 """No ledger and no manifest is larger (256 MiB): room for some two million files, and bounded memory to parse it."""
 
@@ -93,6 +95,18 @@ class Ledger:
                     raise IntegrityError(f"ledger entry {entry.seq} states another digest for {name} than one before")
         return stated
 
+    @property
+    def unfinished(self) -> frozenset[str]:
+        """The stages that were started and have not been finished since."""
+        found: set[str] = set()
+        for entry in self._entries:
+            stage, _, ending = entry.action.rpartition(".")
+            if ending == "started":
+                found.add(stage)
+            elif ending == "finished":
+                found.discard(stage)
+        return frozenset(found)
+
     def append(
         self,
         action: str,
@@ -100,12 +114,17 @@ class Ledger:
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
     ) -> LedgerEntry:
-        """Add a line at the end, stamped with the machine's UTC clock, and return it."""
+        """Add a line at the end, stamped with the machine's UTC clock, and return it.
+
+        Where the clock stands before the time of the last line, the line says by how many seconds: order and chain
+        hold, but times and durations across that line do not.
+        """
+        now = datetime.now(UTC)
         body = {
             "seq": len(self._entries),
-            "utc": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "utc": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "action": action,
-            "details": dict(details),
+            "details": {**details, **self._clock_account(now)},
             "inputs": dict(inputs or {}),
             "outputs": dict(outputs or {}),
             "prev": self.head,
@@ -113,6 +132,15 @@ class Ledger:
         entry = LedgerEntry.model_validate({**body, "hash": sha256_bytes(canonical_json(body))})
         self._entries.append(entry)
         return entry
+
+    def _clock_account(self, now: datetime) -> dict[str, float]:
+        if not self._entries:
+            return {}
+        try:
+            back_s = (datetime.fromisoformat(self._entries[-1].utc) - now).total_seconds()
+        except (TypeError, ValueError):
+            return {}
+        return {CLOCK_WENT_BACK_S: round(back_s, 3)} if back_s > 0 else {}
 
     def to_bytes(self) -> bytes:
         """Return the file's content: one canonical JSON line per entry."""

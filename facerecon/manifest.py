@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,8 +14,9 @@ from facerecon.characters import inert
 from facerecon.containment import Digested, digested_inside, entries_below, read_inside, require_inside
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes
+from facerecon.journal import journal_name
 from facerecon.ledger import LARGEST_BYTES, Ledger
-from facerecon.records import Record, Sha256
+from facerecon.records import CaseInfo, Record, Sha256
 
 _MANIFEST = "manifest.json"
 _STATE = re.compile(r"[a-z][a-z0-9.-]{0,99}")
@@ -70,7 +71,7 @@ class Manifest(Record):
         if not _STATE.fullmatch(manifest.state):
             raise IntegrityError("manifest.json states something that is no state of a case")
         for name in manifest.files:
-            _require_case_file(name)
+            require_case_file(name)
         return manifest
 
     def to_bytes(self) -> bytes:
@@ -115,13 +116,27 @@ def verified(root: Path, seen: Seen | None = None) -> tuple[Manifest, Ledger]:
     require_case(root)
     try:
         manifest = Manifest.parse(read_bytes(root / _MANIFEST))
-        problems = _file_problems(root, manifest, {} if seen is None else seen)
     except IntegrityError as error:
         raise CaseProblemsError(root, [str(error)]) from None
+    return manifest, verified_as(root, manifest, {} if seen is None else seen)
+
+
+def verified_as(root: Path, manifest: Manifest, seen: Seen) -> Ledger:
+    """Verify a case against a manifest, and return its ledger.
+
+    The journal of a stage that is not finished is no part of the case, and its absence or presence no problem.
+
+    Raises:
+        CaseProblemsError: something does not verify; all problems are listed.
+    """
     ledger, broken = _ledger_of(root, manifest)
+    try:
+        problems = _file_problems(root, manifest, seen, {journal_name(stage) for stage in ledger.unfinished})
+    except IntegrityError as error:
+        raise CaseProblemsError(root, [str(error)]) from None
     if problems or broken:
         raise CaseProblemsError(root, problems + broken)
-    return manifest, ledger
+    return ledger
 
 
 def require_case(root: Path) -> None:
@@ -143,7 +158,12 @@ def extra_file(name: str) -> str:
     return f"extra file {inert(name)}, which the manifest does not know"
 
 
-def _require_case_file(name: str) -> None:
+def require_case_file(name: str) -> None:
+    """Make sure that a name in a manifest or ledger is that of a file inside the case.
+
+    Raises:
+        IntegrityError: it is not.
+    """
     try:
         if require_inside(name) == _MANIFEST:
             raise ValueError("is the manifest's own")
@@ -151,8 +171,8 @@ def _require_case_file(name: str) -> None:
         raise IntegrityError(f"manifest.json: the file name '{inert(name[:200])}' {error}") from None
 
 
-def _file_problems(root: Path, manifest: Manifest, seen: Seen) -> list[str]:
-    present = dict(entries_below(root))
+def _file_problems(root: Path, manifest: Manifest, seen: Seen, journals: Collection[str]) -> list[str]:
+    present = {name: regular for name, regular in entries_below(root) if not (regular and name in journals)}
     known = set(manifest.files) | {_MANIFEST}
     problems = [f"missing file {name}" for name in sorted(known - present.keys())]
     problems += [extra_file(name) for name in sorted(present.keys() - known)]
@@ -208,3 +228,18 @@ def read_bytes(path: Path) -> bytes:
         IntegrityError: it cannot be read, is a link, no regular file, or larger than `LARGEST_BYTES`.
     """
     return read_inside(path.parent, path.name, LARGEST_BYTES)
+
+
+def case_info(root: Path, manifest: Manifest) -> CaseInfo:
+    """Return what a case is about, from bytes that were verified.
+
+    Raises:
+        IntegrityError: it was changed, or is no description.
+    """
+    data, entry = read_bytes(root / "case.json"), manifest.files.get("case.json")
+    if entry is None or sha256_bytes(data) != entry.sha256:
+        raise IntegrityError(f"{root / 'case.json'} was changed: its digest is not the manifest's")
+    try:
+        return CaseInfo.model_validate_json(data)
+    except ValidationError:
+        raise IntegrityError(f"{root / 'case.json'} is not a case description of schema 1") from None

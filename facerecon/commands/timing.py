@@ -12,7 +12,7 @@ from rich.table import Table
 from facerecon.case import Case
 from facerecon.ledger import LedgerEntry
 
-BESIDE = frozenset({"decode", "motion"})
+BESIDE = frozenset({"decode", "motion", "hash"})
 """Steps of `extract` that run in a thread of their own, beside the others."""
 REST = "writing, hashing and the rest"
 
@@ -40,6 +40,11 @@ def _steps(stage: str, began: LedgerEntry, ended: LedgerEntry) -> Iterator[dict[
         beside = stage == "extract" and name in BESIDE
         known += 0.0 if beside else seconds
         yield {"stage": stage, "step": name, "seconds": seconds, "beside": beside}
+    resumed = ended.details.get("resumed", {})
+    for what, unit in (("frames_from_journal", "frames"), ("parts_from_journal", "parts")):
+        if isinstance(resumed, Mapping) and resumed.get(what):
+            text = f"{resumed[what]} {unit} of an interrupted run, not done again"
+            yield {"stage": stage, "step": text, "seconds": 0.0, "beside": False}
     whole = (datetime.fromisoformat(ended.utc) - datetime.fromisoformat(began.utc)).total_seconds()
     yield {"stage": stage, "step": REST, "seconds": round(max(whole - known, 0.0), 3), "beside": False}
 

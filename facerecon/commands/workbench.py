@@ -20,6 +20,7 @@ from facerecon.console import Console
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.profiles import INTERPOLATIONS, BroughtModel, Profile, RestoreStep, load_profile, read_profile
 from facerecon.records import CaseInfo
+from facerecon.recovery import half_made
 from facerecon.stages import Detector, Recognizer, Restorer, Upscaler
 from facerecon.weights import Checkpoint
 
@@ -95,7 +96,7 @@ class Workbench:
             UsageError: the case belongs to another source, or what is said of it is no text.
         """
         root = root or Path("cases") / (_stem(path))
-        if (root / "case.json").exists():
+        if (root / "case.json").exists() and not half_made(root):
             return self._existing(root, path)
         profile = self.profile
         source = _open(path, profile)
@@ -273,9 +274,14 @@ def _open(path: Path, profile: Profile) -> Source:
 
     settings = profile.extract
     # Absolute: the case names its source, and later commands may run elsewhere.
-    return prepared(
-        open_source(path.absolute(), deinterlace=settings.deinterlace, square_pixels=settings.square_pixels), settings
+    source = open_source(
+        path.absolute(),
+        deinterlace=settings.deinterlace,
+        square_pixels=settings.square_pixels,
+        isolation=settings.isolation,
+        decoder_timeout_s=settings.decoder_timeout_s,
     )
+    return prepared(source, settings)
 
 
 def software() -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from facerecon import __version__
 from facerecon.case import Case, StageRun
@@ -13,6 +14,7 @@ from facerecon.pictures import decode_picture, encode_png, with_label
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.fusing import fuse_track, neighbours_of, shots_for
 from facerecon.pipeline.invention import Doubt, Invention, measure_invention, summarize_doubt
+from facerecon.pipeline.resuming import Parts, made_by
 from facerecon.pipeline.steps import Progress, run_steps, step_text
 from facerecon.profiles import ENLARGING_KINDS, Enhance, RestoreStep, Step
 from facerecon.records import (
@@ -23,6 +25,7 @@ from facerecon.records import (
     FusedRecord,
     RestoredFace,
     RestoredRecord,
+    Skipped,
     StepRecord,
     TrackRecord,
 )
@@ -49,8 +52,10 @@ def enhance(case: Case, restorers: Mapping[str, Restorer], recognizer: Recognize
     stamps = [stamp for each in restorers.values() for stamp in (each.stamp, *each.companions)]
     stamps += [recognizer.stamp] if recognizer else []
     details = context.details("enhance") | {"models": [stamp.model_dump(mode="json") for stamp in stamps]}
+    of = {name: case.digests()[name] for name in ("records/chips.jsonl", "records/tracks.jsonl")}
     with case.stage("enhance", details, case.digests("faces/")) as run:
-        _Enhancement(run, restorers, recognizer, context).process(tracks, chips)
+        parts = Parts(run, run.journal(made_by(of, context, stamps, pictures=run.suffix)))
+        _Enhancement(run, restorers, recognizer, context, parts).process(tracks, chips)
 
 
 def load_chip(case: Case, record: ChipRecord) -> FaceChip:
@@ -76,9 +81,15 @@ def load_chip(case: Case, record: ChipRecord) -> FaceChip:
 
 class _Enhancement:
     def __init__(
-        self, run: StageRun, restorers: Mapping[str, Restorer], recognizer: Recognizer | None, context: Context
+        self,
+        run: StageRun,
+        restorers: Mapping[str, Restorer],
+        recognizer: Recognizer | None,
+        context: Context,
+        parts: Parts,
     ) -> None:
         self.run, self.restorers, self.recognizer, self.context = run, restorers, recognizer, context
+        self.parts = parts
         self.settings = context.profile.enhance
         self.faces, self.tracks = Account(run, "face"), Account(run, "track")
         self.watch = Stopwatch()
@@ -93,14 +104,38 @@ class _Enhancement:
         self.context.listener.started("enhance", len(chosen) + len(tracks))
         self._count_others(tracks)
         for start in range(0, len(chosen), _CHUNK):
-            self._some(chosen[start : start + _CHUNK])
+            some = chosen[start : start + _CHUNK]
+            # As a whole: a learned step's other faces would come in other batches, with other last digits.
+            self._part(f"shots {start}", partial(self._some, some), len(some))
         for track in tracks:
-            self._fuse(track, chips)
-            self.context.listener.advanced("enhance")
+            self._part(f"fuse {track.id}", partial(self._fuse, track, chips), 1)
         close_accounts(self.run, {"faces": self.faces, "fused": self.tracks})
         self.run.details["durations_s"] = self.watch.seconds
+        if self.parts.account:
+            self.run.details["resumed"] = self.parts.account
         self.run.details["steps"] = [step_text(step, self._restorer(step)) for step in self.settings.steps]
         self.context.listener.finished("enhance")
+
+    def _part(self, name: str, work: Callable[[], None], items: int) -> None:
+        """Do a part of the work, or take what an interrupted run made of it."""
+        known = self.parts.again(name)
+        if known is None:
+            with self.parts.kept(name):
+                work()
+        for file, line in known or ():
+            self._take(file, line)
+        self.context.listener.advanced("enhance", items)
+
+    def _take(self, file: str, line: bytes) -> None:
+        if file == "restored":
+            self.run.record(file, RestoredRecord.model_validate_json(line))
+            self.faces.wrote()
+        elif file == "fused":
+            self.run.record(file, FusedRecord.model_validate_json(line))
+            self.tracks.wrote()
+        else:
+            skipped = Skipped.model_validate_json(line)
+            (self.faces if skipped.kind == "face" else self.tracks).omit(skipped)
 
     def _restorer(self, step: Step) -> Restorer | None:
         return self.restorers[step.key] if isinstance(step, RestoreStep) else None
@@ -120,7 +155,6 @@ class _Enhancement:
             steps = steps_for(record.detection, record.size, self.settings)
             if isinstance(steps, Refusal):
                 self.faces.skip(record.id, steps.reason, steps.detail)
-                self.context.listener.advanced("enhance")
                 continue
             chip = load_chip(self.run.case, record)
             face = Progress(chip.pixels, chip.view.landmarks, steps, chip.scene_light, self._neighbours(chip))
@@ -128,7 +162,6 @@ class _Enhancement:
         run_steps([face for _, _, face in begun], self.settings.steps, self.restorers, self.watch)
         for record, chip, face in begun:
             self._finish(record, chip, face)
-            self.context.listener.advanced("enhance")
 
     def _neighbours(self, chip: FaceChip) -> tuple[RGB, ...]:
         """Return the frames round a track's very best shot, registered to it, where a step wants them."""

@@ -17,6 +17,7 @@ from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.ahead import ahead
+from facerecon.pipeline.resuming import RememberedDetector, Resuming, made_by
 from facerecon.pipeline.search_area import Found, SearchArea, Seen
 from facerecon.profiles import Profile
 from facerecon.records import (
@@ -51,8 +52,11 @@ def extract(case: Case, source: Source, detector: Detector, context: Context) ->
         "models": [detector.stamp.model_dump(mode="json")],
         "preparation": list(source.preparation),
     }
-    with case.stage("extract", details, {"source": source.record.sha256}) as run:
-        extraction = _Extraction(run, source, detector, context)
+    inputs = {"source": source.record.sha256}
+    with case.stage("extract", details, inputs) as run:
+        watch = Stopwatch()
+        journal = run.journal(made_by(inputs, context, [detector.stamp], preparation=list(source.preparation)))
+        extraction = _Extraction(run, source, RememberedDetector(detector, journal, watch), context, watch)
         extraction.process()
         source.verify_unchanged()
         frames = extraction.finish()
@@ -87,15 +91,17 @@ class _Person:
 class _Extraction:
     """One run of the stage: decode, gate, detect in batches, track, keep best shots, write what has ended."""
 
-    def __init__(self, run: StageRun, source: Source, detector: Detector, context: Context) -> None:
-        self.run, self.source, self.context = run, source, context
+    def __init__(
+        self, run: StageRun, source: Source, detector: RememberedDetector, context: Context, watch: Stopwatch
+    ) -> None:
+        self.run, self.source, self.context, self.watch = run, source, context, watch
         self.profile = context.profile
+        self.resuming = Resuming(detector, context.listener)
         self.area = SearchArea(detector, self.profile)
         self.in_order = source.record.clock == "order"
         self.tracker = Tracker(self.profile.track, self.profile.detect.min_score)
         self.people: dict[int, _Person] = {}
         self.frames, self.faces, self.shots = Account(run, "frame"), Account(run, "face"), Account(run, "face")
-        self.watch = Stopwatch()
         self.still: list[Frame | None] = []
         self.confirmed = 0
         self.light: tuple[int, tuple[float, float, float] | None] | None = None
@@ -128,6 +134,8 @@ class _Extraction:
         self.run.details["search"] = self.area.account
         self.run.details["source_sha256_after"] = self.source.record.sha256
         self.run.details["durations_s"] = self.watch.seconds
+        if self.resuming.account:
+            self.run.details["resumed"] = self.resuming.account
         return frames
 
     # --- frames -------------------------------------------------------------------------------------------------------
@@ -171,22 +179,27 @@ class _Extraction:
                 continue
             with self.watch.measure("motion"):
                 look = gate.look(item) if gated else None
-            yield Seen(item, look)
+            digest = ""
+            if look is None or look.moved:
+                with self.watch.measure("hash"):
+                    digest = sha256_array(item.pixels)
+            yield Seen(item, look, digest)
 
     def _flush(self, events: list[Event]) -> None:
         seen = [event for event in events if isinstance(event, Seen)]
-        with self.watch.measure("detect"):
+        with self.watch.measure("detect"), self.resuming.chunk(seen):
             found = iter(self.area.find(seen, self.tracker.boxes))
         with self.watch.measure("track and keep"):
             for event in events:
                 if isinstance(event, Seen):
-                    self._analyse(event.frame, next(found))
+                    self._analyse(event, next(found))
                 else:
                     self.tracker.idle(event)
         events.clear()
 
-    def _analyse(self, frame: Frame, found: Found) -> None:
-        self.run.record("frames", _frame_record(frame, found.windows))
+    def _analyse(self, seen: Seen, found: Found) -> None:
+        frame = seen.frame
+        self.run.record("frames", _frame_record(seen, found.windows))
         self.frames.wrote()
         now = frame.timestamp.seconds
         detections = self._alignable(frame, found.faces)
@@ -365,7 +378,8 @@ def _fits(seen: Seen, events: list[Event], most: int) -> bool:
     return len(others) < most and all(other.frame.pixels.shape == shape for other in others[-1:])
 
 
-def _frame_record(frame: Frame, windows: tuple[Window, ...] | None) -> FrameRecord:
+def _frame_record(seen: Seen, windows: tuple[Window, ...] | None) -> FrameRecord:
+    frame = seen.frame
     return FrameRecord(
         id=frame.id,
         index=frame.index,
@@ -374,6 +388,6 @@ def _frame_record(frame: Frame, windows: tuple[Window, ...] | None) -> FrameReco
         width_px=frame.pixels.shape[1],
         height_px=frame.pixels.shape[0],
         keyframe=frame.keyframe,
-        pixels_sha256=sha256_array(frame.pixels),
+        pixels_sha256=seen.pixels_sha256,
         windows=windows,
     )

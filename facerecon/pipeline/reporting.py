@@ -63,7 +63,9 @@ def report(
         content = replace(content, attachments=attachments(case))
     watch = Stopwatch()
     context.listener.started("report", 1 if pdf is None else 2)
-    with case.stage("report", {"runtime": dict(context.runtime)}, case.digests()) as run:
+    # Stated from the start: a run with another head makes another report, and does not continue this one.
+    details = {"runtime": dict(context.runtime), "ledger_head_in_report": content.ledger_head}
+    with case.stage("report", details, case.digests()) as run:
         page, document = f"report/report{run.suffix}.html", f"report/report{run.suffix}.pdf"
         with watch.measure("html"):
             run.write(page, html(content).encode())
@@ -74,7 +76,6 @@ def report(
             context.listener.advanced("report")
         run.details["durations_s"] = watch.seconds
         run.details["language"] = language
-        run.details["ledger_head_in_report"] = content.ledger_head
         run.details["review_state_in_report"] = content.review_state
         if content.attachments:
             run.details["attached"] = {each.name: sha256_bytes(each.data) for each in content.attachments}

@@ -18,10 +18,14 @@ frames are searched in the same windows on every machine."""
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A frame that is to be searched, and what the motion gate saw of it (None: there is no gate)."""
+    """A frame, what the motion gate saw of it (None: there is no gate), and its pixels' digest if it is to be searched.
+
+    `pixels_sha256` is "" for a frame that will not be searched.
+    """
 
     frame: Frame
     look: Look | None
+    pixels_sha256: str = ""
 
 
 @dataclass(frozen=True)
