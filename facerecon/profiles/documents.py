@@ -6,12 +6,15 @@ read is bounded before it is built.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 
 LARGEST_CHARACTERS = 1 << 18
 """Longest document; the longest profile that ships has 6,000 characters."""
+MOST_BRACKETS = 100
+"""Most brackets that are open at once, comments and texts included; the shipped profiles have three."""
 MOST_NODES = 20_000
 """Most keys and values, aliases unfolded; the shipped profiles have some 200."""
 
@@ -24,6 +27,7 @@ def parse_yaml(text: str) -> Any:
     """
     if len(text) > LARGEST_CHARACTERS:
         raise ValueError(f"it has more than {LARGEST_CHARACTERS} characters")
+    _require_shallow(text)
     try:
         _require_modest(yaml.compose(text, Loader=yaml.SafeLoader))
         return yaml.safe_load(text)
@@ -31,6 +35,19 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(" ".join(str(error).split())) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _require_shallow(text: str) -> None:
+    """Make sure that few brackets are open at once: what the scanner does for each character grows with them.
+
+    Raises:
+        ValueError: they are not few.
+    """
+    depth = 0
+    for bracket in re.findall(r"[][{}]", text):
+        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
+        if depth > MOST_BRACKETS:
+            raise ValueError("it is nested too deeply")
 
 
 def _require_modest(document: yaml.Node | None) -> None:

@@ -11,6 +11,8 @@ from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.profiles.sections import Detect, Extract, Recognize, Section, Shots, Track
 from facerecon.profiles.steps import LEARNED_KINDS, RestoreStep, Step
 
+_ADDED = (("extract", "isolation", "none"), ("extract", "decoder_timeout_s", 60.0))
+"""Keys that profiles of older cases lack, with what these did: their digests stay what they were."""
 INTERPOLATIONS = frozenset({"nearest", "bicubic", "lanczos"})
 
 
@@ -110,8 +112,12 @@ class Profile(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the resolved profile's canonical JSON."""
-        return sha256_bytes(canonical_json(self.resolved()))
+        """SHA-256 of the resolved profile's canonical JSON, without keys of `_ADDED` that say what older ones meant."""
+        resolved = self.resolved()
+        for section, key, meant in _ADDED:
+            if resolved[section][key] == meant:
+                del resolved[section][key]
+        return sha256_bytes(canonical_json(resolved))
 
     def to_yaml(self) -> str:
         """Return the resolved profile as YAML that loads to an equal profile."""

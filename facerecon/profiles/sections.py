@@ -77,7 +77,11 @@ class Stretch(Section):
 
 
 class Extract(Section):
-    """Decoding and sampling. Interlaced fields and pixels that are not square are put right before anything else."""
+    """Decoding and sampling. Interlaced fields and pixels that are not square are put right before anything else.
+
+    `isolation`: whether footage is decoded in a process of its own, which cannot harm this one; the frames are the
+    same. Such a decoder is ended when it tells nothing for `decoder_timeout_s`.
+    """
 
     sample: Sample = Sample()
     deinterlace: Literal["never", "auto", "always"] = "auto"
@@ -86,6 +90,8 @@ class Extract(Section):
     stretch: Stretch | None = None
     motion: Motion = Motion()
     max_failed_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
+    isolation: Literal["none", "process"] = "none"
+    decoder_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 60.0
 
 
 class Detect(Section):

@@ -4,14 +4,14 @@
 what was done to them. `VideoWriter` writes new pictures at those times; it never touches the source.
 """
 
-from facerecon.video.container import VideoSource
 from facerecon.video.interlacing import Deinterlace, Interlacing
 from facerecon.video.motion import Look, MotionGate
 from facerecon.video.opening import open_source, source_digest
 from facerecon.video.regions import Regions, Window
 from facerecon.video.sound import AudioCopy
 from facerecon.video.sources import Source
-from facerecon.video.stills import AnimationSource, FolderSource, ImageSource
+from facerecon.video.stills import FolderSource, ImageSource
+from facerecon.video.videos import AnimationSource, VideoSource
 from facerecon.video.writing import VideoCodec, VideoWriter, WrittenVideo
 
 __all__ = [

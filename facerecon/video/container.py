@@ -1,6 +1,6 @@
 """Video files: demux, decode and time them through FFmpeg (PyAV). The evidence is opened read-only.
 
-What the container says is kept in `Source.probe`; what could not be decoded is reported, never replaced or passed over.
+What the container says is kept in the probe; what could not be decoded is reported, never replaced or passed over.
 """
 
 from __future__ import annotations
@@ -10,30 +10,23 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Annotated, Any, Literal
 
 import av
 import av.logging
+from pydantic import Field
 
 from facerecon.errors import EvidenceError
 from facerecon.pictures import MAX_PIXELS
 from facerecon.profiles import Sample
-from facerecon.records import Frame, Skipped, SourceRecord, Timestamp
+from facerecon.records import Record, Timestamp
 from facerecon.video.aspect import Stretch, stretch_for
 from facerecon.video.colour import to_rgb
 from facerecon.video.decoding import Decoder, KeyframeDecoder, Picture, damage_in, listening
+from facerecon.video.footage import Footage
 from facerecon.video.interlacing import Deinterlace, Interlacing, deinterlaced, described, detect
 from facerecon.video.probing import probe_container, probe_frame
-from facerecon.video.sources import (
-    NOT_SAMPLED,
-    Omission,
-    Omissions,
-    Sampler,
-    Source,
-    file_digest,
-    source_name,
-    unreadable,
-)
+from facerecon.video.sources import NOT_SAMPLED, Left, Omission, Sampler, Step, Steps, Taken
 
 TimesFrom = Literal["pts", "dts", "order"]
 
@@ -69,80 +62,95 @@ _PEEK_PACKETS = 32
 _DEMUX_RETRIES = 16
 
 
-class VideoSource(Source):
-    """A video file, decoded by FFmpeg through PyAV on one thread, packet by packet.
+class HowRead(Record):
+    """How a video's frames are read: where times come from, the fields to part (None: none), the pixels' proportions.
 
-    Times are the stream's own presentation times, tick for tick. Two kinds of file carry none: in H.264 and HEVC in AVI
-    the decoding times are used, rank by rank (`probe["times"]` is "dts"), and bare streams count pictures ("order"). A
-    frame without a time, or not later than the frame before it, is failed: no time is ever made up.
-
-    Reasons of `Skipped`: not-sampled, repeats-previous, outside-edit-list (skipped); undecodable, corrupt,
-    reference-damaged, truncated, timestamp-missing, timestamp-not-increasing (failed).
+    `sample_aspect_ratio`: what the header states (numerator, denominator), where pixels are to be made square.
     """
 
-    def __init__(self, path: Path, *, deinterlace: Deinterlace = "never", square_pixels: bool = False) -> None:
-        """Open and probe the file; see `open_source` for the options.
+    times: TimesFrom
+    interlacing: Interlacing | None = None
+    sample_aspect_ratio: tuple[int, Annotated[int, Field(gt=0)]] | None = None
 
-        Raises:
-            EvidenceError: not media, no video stream, no decoder, or the picture is too large.
-        """
-        self._path = path
-        with _opened(path) as (container, stream):
-            self.probe = probe_container(container, stream)
-            packets = _peek(container, stream)
-            self._times = _times_from(container, stream, packets)
-            first = _first_image(stream, packets)
-            self.frame_count_from_header = stream.frames or None
-            self._stretch, squared = stretch_for(stream.sample_aspect_ratio) if square_pixels else (None, "")
-            if self._stretch:
-                _require_size(path, *self._stretch.size_px(stream.codec_context.width, stream.codec_context.height))
-        found = None if deinterlace == "never" else _interlacing(path)
-        self._deinterlaced = found if found and (found.interlaced or deinterlace == "always") else None
-        woven = described(self._deinterlaced) if self._deinterlaced else ""
-        self.preparation = tuple(text for text in (woven, squared) if text)
-        self.probe["interlacing"] = found and found.model_dump(mode="json")
-        self.probe |= {"times": self._times, "first_frame": first and probe_frame(first)}
-        self.record = SourceRecord(
-            path=str(path),
-            name=source_name(path),
-            sha256=self._digest(),
-            size_bytes=path.stat().st_size,
-            kind="video",
-            clock="order" if self._times == "order" else "stream",
+    @property
+    def stretch(self) -> Stretch | None:
+        """What makes the pixels square; None: nothing has to."""
+        return stretch_for(self._ratio)[0]
+
+    @property
+    def preparation(self) -> tuple[str, ...]:
+        """What is done to every frame, in words and in order."""
+        woven = described(self.interlacing) if self.interlacing else ""
+        return tuple(text for text in (woven, stretch_for(self._ratio)[1]) if text)
+
+    @property
+    def _ratio(self) -> Fraction | None:
+        return Fraction(*self.sample_aspect_ratio) if self.sample_aspect_ratio else None
+
+
+class Examined(Record):
+    """What was found out about a video before its frames are read; `probe` is plain JSON data."""
+
+    probe: dict[str, Any]
+    how: HowRead
+    frame_count_from_header: Annotated[int, Field(ge=0)] | None
+    frames_expected: Annotated[int, Field(ge=0)] | None
+    """By count or duration of the header, for the case that nothing else can tell."""
+
+
+def examine(file: Footage, deinterlace: Deinterlace, square_pixels: bool) -> Examined:
+    """Probe a video; see `open_source` for the options.
+
+    Raises:
+        EvidenceError: not media, no video stream, no decoder, or the picture is too large.
+    """
+    with _opened(file) as (container, stream):
+        probe = probe_container(container, stream)
+        packets = _peek(container, stream)
+        times = _times_from(container, stream, packets)
+        first = _first_image(stream, packets)
+        count = stream.frames if stream.frames > 0 else None
+        expected = count or _frames_by_duration(container, stream)
+        ratio = stream.sample_aspect_ratio if square_pixels else None
+        how = HowRead(times=times, sample_aspect_ratio=(ratio.numerator, ratio.denominator) if ratio else None)
+        if how.stretch:
+            _require_size(file.path, *how.stretch.size_px(stream.codec_context.width, stream.codec_context.height))
+    found = None if deinterlace == "never" else _interlacing(file)
+    if found and (found.interlaced or deinterlace == "always"):
+        how = how.model_copy(update={"interlacing": found})
+    probe["interlacing"] = found and found.model_dump(mode="json")
+    probe |= {"times": times, "first_frame": first and probe_frame(first)}
+    return Examined(probe=probe, how=how, frame_count_from_header=count, frames_expected=expected)
+
+
+def video_steps(file: Footage, how: HowRead, sample: Sample) -> Steps:
+    """Decode a video: tell of each frame, in presentation order, what became of it.
+
+    Raises:
+        EvidenceError: the file vanished, or not one of its frames can be decoded (after all were told).
+    """
+    with _opened(file) as (container, stream):
+        reading = _Reading(how, stream.time_base, stream.codec_context.name, sample)
+        yield from _pictures(reading, container, stream, how)
+    if not reading.good and (reading.failed or not reading.index):
+        raise EvidenceError(
+            f"source {file.path}: none of its {reading.index} frames can be decoded; "
+            "export it again, or convert it with the recorder's own player"
         )
 
-    def _digest(self) -> str:
-        return file_digest(self._path)
 
-    def frames(self, sample: Sample) -> Iterator[Frame | Skipped]:
-        """Yield the sampled frames and, in `Skipped` runs, every other frame, in presentation order.
-
-        Raises:
-            EvidenceError: the file vanished, or not one of its frames can be decoded (after all were accounted for).
-        """
-        with _opened(self._path) as (container, stream):
-            reading = _Reading(self._times, stream.time_base, stream.codec_context.name, sample, self._stretch)
-            yield from self._pictures(reading, container, stream)
-        yield from reading.omissions.close()
-        if not reading.good and (reading.failed or not reading.omissions.index):
-            raise EvidenceError(
-                f"source {self._path}: none of its {reading.omissions.index} frames can be decoded; "
-                "export it again, or convert it with the recorder's own player"
-            )
-
-    def _pictures(self, reading: _Reading, container: Any, stream: Any) -> Iterator[Frame | Skipped]:
-        kind = KeyframeDecoder if reading.keyframes_only else Decoder
-        decoder = kind(stream.codec_context, self._times == "pts")
-        demuxer = _Demuxer(container, stream)
-        pictures = _decoded(demuxer, decoder)
-        if self._deinterlaced:
-            order = self._deinterlaced.field_order
-            pictures = deinterlaced(pictures, order, neighbours=not reading.keyframes_only)
-        for picture in pictures:
-            yield from reading.enter(picture)
-        count, detail = demuxer.missing(decoder.packets, reading.last)
-        if count:
-            yield from reading.omissions.omit(Omission("truncated", "failed", detail), count)
+def _pictures(reading: _Reading, container: Any, stream: Any, how: HowRead) -> Iterator[Step]:
+    kind = KeyframeDecoder if reading.keyframes_only else Decoder
+    decoder = kind(stream.codec_context, how.times == "pts")
+    demuxer = _Demuxer(container, stream)
+    pictures = _decoded(demuxer, decoder)
+    if how.interlacing:
+        pictures = deinterlaced(pictures, how.interlacing.field_order, neighbours=not reading.keyframes_only)
+    for picture in pictures:
+        yield reading.enter(picture)
+    count, detail = demuxer.missing(decoder.packets, reading.last)
+    if count:
+        yield reading.leave(Omission("truncated", "failed", detail), count)
 
 
 def _decoded(demuxer: _Demuxer, decoder: Decoder) -> Iterator[Picture]:
@@ -152,40 +160,39 @@ def _decoded(demuxer: _Demuxer, decoder: Decoder) -> Iterator[Picture]:
 
 
 class _Reading:
-    """One pass over a video: numbers the pictures, gives them their time, and decides which ones are looked at."""
+    """One pass over a video: counts the pictures, gives them their time, and decides which ones are looked at."""
 
-    def __init__(
-        self, times: TimesFrom, time_base: Fraction, codec: str, sample: Sample, stretch: Stretch | None
-    ) -> None:
-        self.omissions = Omissions()
+    def __init__(self, how: HowRead, time_base: Fraction, codec: str, sample: Sample) -> None:
+        self.index = self.good = self.failed = 0
         self.keyframes_only = sample.mode == "keyframes"
-        self.good = self.failed = 0
         self.last: int | None = None
-        self._times, self._codec, self._stretch = times, codec, stretch
-        self._time_base = (1, 1) if times == "order" else (time_base.numerator, time_base.denominator)
-        self._sampler = Sampler(sample, "order" if times == "order" else "stream")
+        self._times, self._codec, self._stretch = how.times, codec, how.stretch
+        self._time_base = (1, 1) if self._times == "order" else (time_base.numerator, time_base.denominator)
+        self._sampler = Sampler(sample, "order" if self._times == "order" else "stream")
 
-    def enter(self, picture: Picture) -> Iterator[Frame | Skipped]:
-        """Account for one picture: yield it as a frame, or add it to the run of omissions."""
+    def enter(self, picture: Picture) -> Step:
+        """Account for one picture: it is taken, or left for a reason."""
         pts = self._ticks(picture)
         omission = picture.omission or self._untimely(pts)
         if omission is not None or pts is None:
-            omission = omission or _NO_TIME
-            self.failed += omission.outcome == "failed"
-            yield from self.omissions.omit(omission)
-            return
-        self.good, self.last = self.good + 1, pts
+            return self.leave(omission or _NO_TIME)
         timestamp = Timestamp(pts=pts, time_base=self._time_base)
-        if not self._sampler.wants(self.omissions.index, timestamp, picture.keyframe):
-            yield from self.omissions.omit(NOT_SAMPLED)
-            return
-        yield from self.omissions.close()
-        pixels = to_rgb(picture.image, self._codec, self._stretch)
-        yield Frame(self.omissions.take(), timestamp, pixels, picture.keyframe)
+        self.good, self.last = self.good + 1, pts
+        if not self._sampler.wants(self.index, timestamp, picture.keyframe):
+            return self.leave(NOT_SAMPLED)
+        self.index += 1
+        return Taken(timestamp, to_rgb(picture.image, self._codec, self._stretch), picture.keyframe)
+
+    def leave(self, omission: Omission, count: int = 1) -> Left:
+        """Account for pictures that are left."""
+        self.index += count
+        if omission.outcome == "failed" and omission.reason != "truncated":
+            self.failed += count
+        return Left(omission, count)
 
     def _ticks(self, picture: Picture) -> int | None:
         if self._times == "order":
-            return self.omissions.index
+            return self.index
         if self._times == "dts":
             return picture.dts
         return None if picture.image is None else picture.image.pts
@@ -256,17 +263,13 @@ def _is_flush(packet: Any) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def _opened(file: Footage) -> Iterator[tuple[Any, Any]]:
     """Open a file read-only and choose its video stream, ready to decode.
 
     FFmpeg gets the open file, not the path: no part of a name can act as a protocol, a pattern or an option.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise unreadable(path, error) from None
-    with listening(), file, _container(path, file) as container:
-        stream = _video_stream(path, container)
+    with listening(), file.open() as opened, _container(file.path, opened) as container:
+        stream = _video_stream(file.path, container)
         codec = stream.codec_context
         codec.thread_count = 1
         codec.copy_opaque = True
@@ -277,7 +280,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 def _container(path: Path, file: IO[bytes]) -> Any:
     with av.logging.Capture() as log:
         try:
-            return av.open(file, options=_OPEN_OPTIONS)
+            return av.open(file, options=_OPEN_OPTIONS, metadata_errors="backslashreplace")
         except av.error.FFmpegError as error:
             reason = damage_in(log) or error.strerror
     raise EvidenceError(
@@ -309,8 +312,15 @@ def _require_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def _interlacing(path: Path) -> Interlacing:
-    with _opened(path) as (container, stream):
+def _frames_by_duration(container: Any, stream: Any) -> int | None:
+    rate = stream.average_rate
+    if not rate or not container.duration or min(rate, container.duration) < 0:
+        return None
+    return int(Fraction(container.duration, av.time_base) * rate)
+
+
+def _interlacing(file: Footage) -> Interlacing:
+    with _opened(file) as (container, stream):
         return detect(container, stream)
 
 

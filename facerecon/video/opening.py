@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Literal
 
 from facerecon.errors import EvidenceError
-from facerecon.video.container import VideoSource
 from facerecon.video.interlacing import Deinterlace
+from facerecon.video.isolation import IsolatedReader
+from facerecon.video.readers import LOCAL, Reader
 from facerecon.video.sources import Source, file_digest, require_text, unreadable
-from facerecon.video.stills import AnimationSource, FolderSource, ImageSource, folder_digest, picture_kind
+from facerecon.video.stills import FolderSource, ImageSource, folder_digest
+from facerecon.video.videos import AnimationSource, VideoSource
+
+Isolation = Literal["none", "process"]
+DECODER_TIMEOUT_S = 60.0
 
 
-def open_source(path: Path, *, deinterlace: Deinterlace = "never", square_pixels: bool = False) -> Source:
+def open_source(
+    path: Path,
+    *,
+    deinterlace: Deinterlace = "never",
+    square_pixels: bool = False,
+    isolation: Isolation = "none",
+    decoder_timeout_s: float = DECODER_TIMEOUT_S,
+) -> Source:
     """Open a video, a picture or a folder of pictures for reading, and hash it.
 
     Animated GIF, APNG and WebP are videos. What a file is follows from its content, not from its name.
@@ -22,26 +35,30 @@ def open_source(path: Path, *, deinterlace: Deinterlace = "never", square_pixels
         deinterlace: for video, "auto" makes the frames progressive where the video is found to be interlaced (the
             evidence goes to `probe["interlacing"]`), "always" in any case. Pictures and animated WebP are left alone.
         square_pixels: whether to widen or heighten video frames to the sample aspect ratio that the header states.
+        isolation: "process" decodes in processes of their own, under limits; what is decoded is the same.
+        decoder_timeout_s: how long such a decoder may tell nothing before it is ended.
 
     What is done is named in `Source.preparation`.
 
     Raises:
         EvidenceError: missing, unreadable, empty, a special file, not media, without a video stream, too large, or its
             name is no text.
+        ResourceError: decoding cannot be isolated on this system.
     """
+    reader: Reader = IsolatedReader(decoder_timeout_s) if isolation == "process" else LOCAL
     require_text(path, path)
     mode = _mode(path)
     if stat.S_ISDIR(mode):
-        return FolderSource(path)
+        return FolderSource(path, reader=reader)
     if not stat.S_ISREG(mode):
         raise EvidenceError(f"source {path} is a device, pipe or socket; give the path of a regular file or a folder")
     _require_content(path)
-    kind = picture_kind(path)
+    kind = reader.kind(path)
     if kind == "image":
-        return ImageSource(path)
+        return ImageSource(path, reader=reader)
     if kind == "animated-webp":
-        return AnimationSource(path)
-    return VideoSource(path, deinterlace=deinterlace, square_pixels=square_pixels)
+        return AnimationSource(path, reader=reader)
+    return VideoSource(path, deinterlace=deinterlace, square_pixels=square_pixels, reader=reader)
 
 
 def source_digest(path: Path) -> str:

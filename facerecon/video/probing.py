@@ -55,7 +55,7 @@ def _stream(stream: Any) -> dict[str, Any]:
             "codec": codec.name,
             "profile": codec.profile,
             "bit_rate_from_header": codec.bit_rate,
-            "codec_tag": codec.codec_tag,
+            "codec_tag": _codec_tag(codec),
             "extradata_size": codec.extradata_size,
         }
     if stream.type == "video" and codec is not None:
@@ -96,6 +96,14 @@ def probe_frame(image: Any) -> dict[str, Any]:
 
 def _ratio(value: Fraction | None) -> str | None:
     return None if value is None else f"{value.numerator}/{value.denominator}"
+
+
+def _codec_tag(codec: Any) -> str | None:
+    """Return the container's four letters for a codec; None where they are no letters (AAC in NUT, for example)."""
+    try:
+        return str(codec.codec_tag)
+    except UnicodeDecodeError:
+        return None
 
 
 def _tags(metadata: Any) -> dict[str, str]:

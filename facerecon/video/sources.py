@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from facerecon.characters import is_text
 from facerecon.errors import EvidenceError, IntegrityError
 from facerecon.hashing import sha256_file
 from facerecon.profiles import Sample
-from facerecon.records import Frame, Skipped, SourceRecord, Timestamp
+from facerecon.records import RGB, Frame, Skipped, SourceRecord, Timestamp
 
 Outcome = Literal["skipped", "failed"]
 Clock = Literal["stream", "order"]
@@ -105,6 +106,55 @@ class Omissions:
         run, self._run = self._run, None
         if run is not None:
             yield skipped_frames(self._first, self.index - self._first, run)
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """The next frame, which is looked at."""
+
+    timestamp: Timestamp
+    pixels: RGB
+    keyframe: bool
+
+
+@dataclass(frozen=True)
+class Left:
+    """The next `count` frames, which are not looked at; `alone`: told by themselves, not in a run with others."""
+
+    omission: Omission
+    count: int = 1
+    alone: bool = False
+
+
+Step = Taken | Left
+Steps = Generator[Step, None, None]
+
+
+def accounted(steps: Steps) -> Iterator[Frame | Skipped]:
+    """Number the frames that a decoder tells one after the other, and merge those left out into runs.
+
+    Raises:
+        EvidenceError: the decoder does; what came before it is yielded.
+    """
+    omissions = Omissions()
+    with closing(steps):
+        try:
+            for step in steps:
+                yield from _counted(omissions, step)
+        except EvidenceError:
+            yield from omissions.close()
+            raise
+    yield from omissions.close()
+
+
+def _counted(omissions: Omissions, step: Step) -> Iterator[Frame | Skipped]:
+    if isinstance(step, Taken):
+        yield from omissions.close()
+        yield Frame(omissions.take(), step.timestamp, step.pixels, step.keyframe)
+        return
+    yield from omissions.omit(step.omission, step.count)
+    if step.alone:
+        yield from omissions.close()
 
 
 def skipped_frames(first: int, count: int, omission: Omission) -> Skipped:

@@ -163,6 +163,10 @@ def load_registry(path: Path | None = None) -> Registry:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ResourceError(f"the weights registry {source} is invalid at '{where}': {first['msg']}") from error
+    except (ValueError, RecursionError) as error:
+        # No text, a date that is none, brackets without end.
+        reason = " ".join(str(error).split())[:200]
+        raise ResourceError(f"the weights registry {source} cannot be read: {reason}") from error
 
 
 def entry(weights_id: str, registry: Registry | None = None) -> Entry:

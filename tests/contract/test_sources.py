@@ -195,10 +195,17 @@ def test_the_same_twice(made: tuple[Kind, Path], sample: Sample) -> None:
     assert _digest(made[1], sample) == _digest(made[1], sample)
 
 
-def _digest(path: Path, sample: Sample) -> str:
-    source = open_source(path)
+@pytest.mark.parametrize("sample", MODES, ids=lambda sample: sample.mode)
+@pytest.mark.parametrize("prepared", [False, True], ids=["plain", "prepared"])
+def test_isolation_changes_nothing(made: tuple[Kind, Path], sample: Sample, prepared: bool) -> None:
+    how: dict[str, Any] = {"deinterlace": "always", "square_pixels": True} if prepared else {}
+    assert _digest(made[1], sample, **how, isolation="process") == _digest(made[1], sample, **how)
+
+
+def _digest(path: Path, sample: Sample, **how: Any) -> str:
+    source = open_source(path, **how)
     parts = [source.record.model_dump_json(), *(_line(each) for each in source.frames(sample))]
-    return sha256_bytes(canonical_json([parts, source.probe]))
+    return sha256_bytes(canonical_json([parts, source.probe, source.preparation, source.frame_count_from_header]))
 
 
 def _line(item: Frame | Skipped) -> str:

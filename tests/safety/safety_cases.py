@@ -15,7 +15,7 @@ from facerecon.records import Skipped
 from tests.fakes import case_info
 
 KEPT = Path(__file__).resolve().parents[1] / "data/cases/schema-1"
-"""A whole case of fake engines: every stage, 38 files."""
+"""A whole case of fake engines: every stage, signed and reviewed, 40 files."""
 PICTURE = "faces/t0001/f000001.original.png"
 RECORDS = "records/skipped.jsonl"
 

@@ -13,12 +13,14 @@ import pytest
 
 from facerecon.errors import EvidenceError
 from facerecon.profiles import Sample
+from facerecon.records import Frame
 from facerecon.video import open_source
 from tests.synthetic import (
     read,
     truncated,
     write_bomb,
     write_video,
+    write_with_sound,
 )
 
 ALL = Sample()
@@ -162,3 +164,42 @@ def test_a_source_that_vanishes_is_an_evidence_error(tmp_path: Path) -> None:
 def test_a_name_is_never_an_instruction(tmp_path: Path) -> None:
     for name in ("http:a%03d.mp4", "concat:a|b.mp4", "-i.mp4", "pipe:0"):
         assert len(read(write_video(tmp_path / "plain.mp4", frames=2).rename(tmp_path / name))[0]) == 2
+
+
+@pytest.mark.parametrize("isolation", ["none", "process"])
+def test_metadata_that_are_no_text_are_kept_as_escapes(tmp_path: Path, isolation: str) -> None:
+    """Found by mutating containers: such a file could not be opened at all."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Eingang West"
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 64, 48
+        container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode(None))
+    path.write_bytes(path.read_bytes().replace(b"Eingang West", b"Eing\xe4nge W "))
+    source = open_source(path, isolation=isolation)  # type: ignore[arg-type]
+    assert source.probe["metadata"]["title"] == "Eing\\xe4nge W "
+    assert len(list(source.frames(ALL))) == 1
+
+
+@pytest.mark.parametrize("isolation", ["none", "process"])
+def test_a_codec_without_letters_has_no_tag(tmp_path: Path, isolation: str) -> None:
+    """AAC in NUT, as captured streams have it: such a file could not be opened at all."""
+    plain = write_video(tmp_path / "plain.mp4", frames=8)
+    with_sound = write_with_sound(tmp_path / "a.nut", plain)
+    source = open_source(with_sound, isolation=isolation)  # type: ignore[arg-type]
+    sound = next(each for each in source.probe["streams"] if each["type"] == "audio")
+    assert (sound["codec"], sound["codec_tag"]) == ("aac", None)
+    assert len(list(source.frames(ALL))) == 8
+
+
+@pytest.mark.parametrize("isolation", ["none", "process"])
+def test_a_file_that_was_cut_off_gives_the_frames_that_are_there(tmp_path: Path, isolation: str) -> None:
+    """FFmpeg looks for NUT's index where no file is: what a capture leaves that was killed could not be opened."""
+    whole = write_video(tmp_path / "whole.nut", frames=40)
+    data = whole.read_bytes()
+    for size in (len(data) // 2, len(data) - 20):
+        cut = tmp_path / f"{size}.nut"
+        cut.write_bytes(data[:size])
+        source = open_source(cut, isolation=isolation)  # type: ignore[arg-type]
+        assert [each for each in source.frames(ALL) if isinstance(each, Frame)]

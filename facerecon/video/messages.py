@@ -1,0 +1,191 @@
+"""What a decoder's process tells: a few kinds of short messages, and pixels. Owns the form; trusts no byte of it.
+
+Whoever breaks a decoder can send anything. What passes here is a picture of a bounded size at a later time, a known
+reason with a bounded text, plain JSON data, or one line: it can be wrong, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from facerecon.characters import is_text
+from facerecon.pictures import MAX_PIXELS
+from facerecon.records import LARGEST_INTEGER, RGB, Timestamp
+from facerecon.video.sources import Left, Omission, Outcome, Step, Taken
+
+ALIVE, RESULT, LEFT, TAKEN, FAILED, BROKEN, END = range(1, 8)
+"""Still at work; an answer; frames left out; a frame; evidence that cannot be read; a fault of the program; the end."""
+
+HEADER = struct.Struct("<BI")
+"""Kind and length of what follows; the pixels of a frame follow that."""
+_FRAME = struct.Struct("<qIIIIB")
+_LARGEST = {ALIVE: 0, RESULT: 1 << 24, LEFT: 1 << 16, TAKEN: _FRAME.size, FAILED: 1 << 16, BROKEN: 1 << 16, END: 0}
+_LONGEST_TEXT = 8192
+_DEEPEST = 32
+_SKIPPED = ("not-sampled", "repeats-previous", "outside-edit-list")
+_FAILURES = (
+    "undecodable",
+    "corrupt",
+    "reference-damaged",
+    "truncated",
+    "timestamp-missing",
+    "timestamp-not-increasing",
+    "too-large",
+)
+_OUTCOMES: dict[str, Outcome] = {**dict.fromkeys(_SKIPPED, "skipped"), **dict.fromkeys(_FAILURES, "failed")}
+
+
+class MalformedError(Exception):
+    """A message that no decoder of ours sends."""
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def document(kind: int, value: Any) -> bytes:
+    """Return a message that holds JSON data."""
+    body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return HEADER.pack(kind, len(body)) + body
+
+
+def bare(kind: int) -> bytes:
+    """Return a message that holds nothing."""
+    return HEADER.pack(kind, 0)
+
+
+def text(kind: int, line: str) -> bytes:
+    """Return a message that holds one line, shortened to what is allowed."""
+    return document(kind, line.encode(errors="replace").decode()[:_LONGEST_TEXT])
+
+
+def step(told: Step) -> tuple[bytes, RGB | None]:
+    """Return a message that tells what became of frames, and the pixels to send after it."""
+    if isinstance(told, Left):
+        return document(LEFT, [told.omission.reason, told.omission.detail, told.count]), None
+    height, width = told.pixels.shape[:2]
+    time = told.timestamp
+    head = HEADER.pack(TAKEN, _FRAME.size) + _FRAME.pack(time.pts, *time.time_base, width, height, told.keyframe)
+    return head, np.ascontiguousarray(told.pixels)
+
+
+# --- receiving --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it came: its kind, one of those that are known, and its body, not longer than that kind's may be."""
+
+    kind: int
+    body: bytes
+
+
+def receive(read: Callable[[int], bytes]) -> Message:
+    """Receive a message; `read` returns exactly as many bytes as it is asked for.
+
+    Raises:
+        MalformedError: an unknown kind, or too long for its kind.
+    """
+    kind, length = HEADER.unpack(read(HEADER.size))
+    if length > _LARGEST.get(kind, -1):
+        raise MalformedError(f"a message of kind {kind} and {length} bytes")
+    return Message(kind, read(length) if length else b"")
+
+
+def plain(body: bytes) -> Any:
+    """Return the JSON data of a message.
+
+    Raises:
+        MalformedError: not JSON, nested too deeply, not text, or a number that no record can hold.
+    """
+    try:
+        value = json.loads(body.decode(), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise MalformedError("a message that is no JSON") from None
+    _require_plain(value, _DEEPEST)
+    return value
+
+
+def line(body: bytes) -> str:
+    """Return the line that a message holds.
+
+    Raises:
+        MalformedError: it is none.
+    """
+    value = plain(body)
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or len(value.splitlines()) != 1:
+        raise MalformedError("a message that is no line")
+    return value
+
+
+def left(body: bytes) -> Left:
+    """Return which frames were left out, and why.
+
+    Raises:
+        MalformedError: a reason that is not known, or no count.
+    """
+    value = plain(body)
+    if not isinstance(value, list) or [type(each) for each in value] != [str, str, int]:
+        raise MalformedError("an omission of another form")
+    reason, detail, count = value
+    if reason not in _OUTCOMES or len(detail) > _LONGEST_TEXT or count < 1:
+        raise MalformedError("an omission that cannot be")
+    return Left(Omission(reason, _OUTCOMES[reason], detail), count)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A frame's time and size in pixels."""
+
+    timestamp: Timestamp
+    width: int
+    height: int
+    keyframe: bool
+
+    def taken(self, pixels: RGB) -> Taken:
+        """Return the frame."""
+        return Taken(self.timestamp, pixels, self.keyframe)
+
+
+def head(body: bytes, before: Timestamp | None) -> Head:
+    """Return what is said of a frame.
+
+    Args:
+        body: of the message.
+        before: the time of the frame before it.
+
+    Raises:
+        MalformedError: a size beyond `MAX_PIXELS`, a time that is none or not later than the one before.
+    """
+    if len(body) != _FRAME.size:
+        raise MalformedError("a frame of another form")
+    pts, numerator, denominator, width, height, keyframe = _FRAME.unpack(body)
+    if not (0 < width * height <= MAX_PIXELS) or not numerator or not denominator or keyframe > 1:
+        raise MalformedError(f"a frame of {width}x{height} pixels in ticks of {numerator}/{denominator} s")
+    timestamp = Timestamp(pts=max(-LARGEST_INTEGER, pts), time_base=(numerator, denominator))
+    if before is not None and (timestamp.time_base != before.time_base or timestamp.pts <= before.pts):
+        raise MalformedError("a frame that is not later than the one before it")
+    return Head(timestamp, width, height, bool(keyframe))
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _require_plain(value: Any, depth: int) -> None:
+    if depth == 0:
+        raise MalformedError("a message that is nested too deeply")
+    if isinstance(value, str):
+        if not is_text(value):
+            raise MalformedError("a message that is no text")
+    elif isinstance(value, int):
+        if abs(value) > LARGEST_INTEGER:
+            raise MalformedError("a number beyond 64 bits")
+    elif isinstance(value, (list, dict)):
+        for each in [*value, *value.values()] if isinstance(value, dict) else value:
+            _require_plain(each, depth - 1)

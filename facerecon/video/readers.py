@@ -1,0 +1,77 @@
+"""Who decodes: an interface to everything that looks into a file of evidence, and the one that decodes here.
+
+Whatever a decoder is asked goes through a `Reader`; the sources themselves only number, time and account.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from facerecon.profiles import Sample
+from facerecon.records import RGB
+from facerecon.video.container import Examined, examine, video_steps
+from facerecon.video.footage import Footage
+from facerecon.video.interlacing import Deinterlace
+from facerecon.video.pages import PictureKind, animation_steps, load_page, picture_facts, picture_kind
+from facerecon.video.sources import Omission, Steps
+
+
+class Reader(ABC):
+    """Looks into files of evidence. Every error is an `EvidenceError` of one line."""
+
+    @abstractmethod
+    def kind(self, path: Path) -> PictureKind | None:
+        """Say by its content whether a file is a picture; None: it is not one, or a moving one that FFmpeg reads."""
+
+    @abstractmethod
+    def facts(self, path: Path) -> dict[str, Any]:
+        """Return what a picture's header says, as plain data with "pages"; on failure "error"."""
+
+    @abstractmethod
+    def page(self, path: Path, page: int) -> RGB | Omission:
+        """Decode one page of a picture to RGB, or say why that is impossible."""
+
+    @abstractmethod
+    def animation(self, path: Path, sample: Sample) -> Steps:
+        """Decode an animated WebP; see `pages.animation_steps`."""
+
+    @abstractmethod
+    def examine(self, path: Path, deinterlace: Deinterlace, square_pixels: bool) -> Examined:
+        """Probe a video; see `container.examine`."""
+
+    @abstractmethod
+    def video(self, path: Path, found: Examined, sample: Sample) -> Steps:
+        """Decode a video that was examined; see `container.video_steps`."""
+
+
+class LocalReader(Reader):
+    """Decodes in this process."""
+
+    def kind(self, path: Path) -> PictureKind | None:
+        """Say by its content whether a file is a picture."""
+        return picture_kind(Footage(path))
+
+    def facts(self, path: Path) -> dict[str, Any]:
+        """Return what a picture's header says."""
+        return picture_facts(Footage(path))
+
+    def page(self, path: Path, page: int) -> RGB | Omission:
+        """Decode one page of a picture."""
+        return load_page(Footage(path), page)
+
+    def animation(self, path: Path, sample: Sample) -> Steps:
+        """Decode an animated WebP."""
+        return animation_steps(Footage(path), sample)
+
+    def examine(self, path: Path, deinterlace: Deinterlace, square_pixels: bool) -> Examined:
+        """Probe a video."""
+        return examine(Footage(path), deinterlace, square_pixels)
+
+    def video(self, path: Path, found: Examined, sample: Sample) -> Steps:
+        """Decode a video that was examined."""
+        return video_steps(Footage(path), found.how, sample)
+
+
+LOCAL = LocalReader()
