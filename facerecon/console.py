@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console as RichConsole
 from rich.console import ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -38,9 +39,12 @@ VERBS = {
     "fetch": "Fetching weights",
     "study": "Measuring the dataset",
     "search": "Reading cases",
+    "batch": "Working through the archive",
+    "probe": "Looking at headers",
     "corpus": "Finding the faces to learn from",
 }
 _PLAIN_INTERVAL_S = 15.0
+_DESCRIBED_INTERVAL_S = 60.0
 
 
 class Console:
@@ -74,6 +78,12 @@ class Console:
         """Print a part of the result for people; nothing with --json."""
         if not self.as_json:
             self.out.print(renderable)
+
+    def line(self, document: Mapping[str, Any]) -> None:
+        """Print one JSON document as one line of many on stdout."""
+        text = json.dumps({"schema": 1, **document}, ensure_ascii=False)
+        sys.stdout.write(json_escaped(text) + "\n")
+        sys.stdout.flush()
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -110,6 +120,15 @@ class Console:
             self._bar().advance(self._tasks[stage], count)
         elif stage in self._plain:
             line = self._plain[stage].advance(count)
+            if line:
+                self.noted(line)
+
+    def described(self, stage: str, text: str) -> None:
+        """Show other words beside a stage's bar; where no bar is drawn, as a line from time to time."""
+        if stage in self._tasks:
+            self._bar().update(self._tasks[stage], description=escape(inert(text)))
+        elif stage in self._plain:
+            line = self._plain[stage].describe(text)
             if line:
                 self.noted(line)
 
@@ -167,11 +186,19 @@ class _PlainProgress:
     def __init__(self, title: str, total: int | None) -> None:
         self._title, self._total, self._done = title, total, 0
         self._begun = self._last = time.monotonic()
+        self._described = False
+
+    def describe(self, text: str) -> str | None:
+        now, self._described = time.monotonic(), True
+        if now - self._last < _DESCRIBED_INTERVAL_S:
+            return None
+        self._last = now
+        return f"{self._title}: {text}"
 
     def advance(self, count: int) -> str | None:
         self._done += count
         now = time.monotonic()
-        if now - self._last < _PLAIN_INTERVAL_S:
+        if self._described or now - self._last < _PLAIN_INTERVAL_S:
             return None
         self._last = now
         of = f" of {self._total}" if self._total else ""

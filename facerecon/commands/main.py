@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 COMMANDS = (
     "run",
+    "batch",
+    "capture",
     "extract",
     "enhance",
     "recognize",

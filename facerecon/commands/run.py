@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from facerecon.batch.completeness import lacking
 from facerecon.case import STAGES, Case
 from facerecon.commands import options, timing, views
 from facerecon.commands.stages import run_enhance, run_enroll, run_extract, run_recognize, run_report
@@ -15,6 +17,10 @@ from facerecon.console import Console
 from facerecon.errors import UsageError
 from facerecon.pipeline import summaries
 from facerecon.report.language import language as require_language
+
+if TYPE_CHECKING:
+    from facerecon.pipeline.enrolment import Gallery
+    from facerecon.video import Source
 
 
 def register(app: typer.Typer) -> None:
@@ -84,14 +90,35 @@ def whole_job(
         if gallery is not None:
             bench.calibrations(calibration)
         enrolled = run_enroll(bench, gallery) if gallery is not None else None
-        run_extract(bench, opened, evidence)
-        if not opened.runs("enhance"):
-            run_enhance(bench, opened)
-        if enrolled is not None and not opened.runs("recognize"):
-            run_recognize(bench, opened, enrolled, calibration, explain=explain)
-        if not opened.runs("report"):
-            run_report(bench, opened, pdf=pdf, language=language)
+        complete(bench, opened, evidence, enrolled, Wanted(pdf, language, calibration, explain))
         return whole_document(opened)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a whole job is done, beside its profile and gallery."""
+
+    pdf: bool = True
+    language: str = "en"
+    calibration: tuple[Path, ...] = ()
+    explain: bool = False
+
+
+def complete(bench: Workbench, case: Case, source: Source, gallery: Gallery | None, wanted: Wanted) -> tuple[str, ...]:
+    """Run the stages that an open case still lacks, and return which they were.
+
+    A case that was compared with another gallery is compared again, and reported again; what was there stays.
+    """
+    needed = lacking(case, None if gallery is None else gallery.inputs)
+    if "extract" in needed:
+        run_extract(bench, case, source)
+    if "enhance" in needed:
+        run_enhance(bench, case)
+    if gallery is not None and "recognize" in needed:
+        run_recognize(bench, case, gallery, wanted.calibration, explain=wanted.explain)
+    if "report" in needed:
+        run_report(bench, case, pdf=wanted.pdf, language=wanted.language)
+    return needed
 
 
 def whole_document(case: Case) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from facerecon.capture import is_capture
 from facerecon.case import Case
-from facerecon.commands import options, signature_views
+from facerecon.commands import capture_views, options, signature_views
+from facerecon.commands.stopping import stopped
 from facerecon.console import Console
 from facerecon.errors import IntegrityError
 from facerecon.manifest import CaseProblemsError, verify
@@ -30,9 +32,13 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify_command)
 
 
+@stopped()
 def verify_command(
     case: Annotated[
-        Path, typer.Argument(help="A case folder, or a package (zip) of 'facerecon case package'.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A case or capture folder, or a package (zip) of 'facerecon case package'.", show_default=False
+        ),
     ],
     key: Annotated[
         list[Path] | None,
@@ -55,6 +61,9 @@ def verify_command(
     package, SHA-256 and signature are checked first; with --key it must be signed by one of the keys.
     """
     console = Console(quiet=quiet, as_json=as_json)
+    if is_capture(case):
+        capture_views.verify(console, case, signed=bool(key or tsa_roots))
+        return
     keys, roots = _keys(key or ()), _roots(tsa_roots or ())
     files = {fingerprint: path for fingerprint, (path, _) in keys.items()}
     try:

@@ -1,0 +1,92 @@
+"""What `facerecon batch` shows to people: the plan, what became of each source, and the totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from facerecon.batch.journal import History
+from facerecon.batch.planning import Item, Plan
+from facerecon.batch.walking import Omitted
+from facerecon.batch.working import hours, span
+
+
+def ended(item: Item, progress: str) -> str:
+    """Return the line for a source whose attempt ended."""
+    if item.state == "failed":
+        return f"[{progress}] {item.name}: failed: {item.reason}"
+    if item.state == "pending":
+        return f"[{progress}] {item.name}: {item.reason}"
+    counts: dict[str, Any] = dict(item.facts.get("counts") or {})
+    parts = [f"{counts.get('tracks', 0)} track(s)"]
+    if counts.get("candidates") is not None:
+        parts.append(f"{counts['candidates']} candidate(s) above the threshold")
+    return f"[{progress}] {item.name}: done, {', '.join(parts)}, {span(item.seconds or 0.0)}"
+
+
+def reasons(left_out: Sequence[Omitted]) -> dict[str, int]:
+    """Return how many were left out for each reason, most frequent first."""
+    found = Counter(each.reason for each in left_out)
+    return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def totals(plan: Plan, index: str | None) -> RenderableType:
+    """Return the end of a batch: the totals, every failure with its reason, and where the index is."""
+    counted = plan.totals
+    head = Text.assemble(
+        (f"{counted['requested']} reached", "bold"),
+        f" = {counted['done']} done + {counted['failed']} failed + {counted['left_out']} left out"
+        f" + {counted['pending']} pending",
+    )
+    lines: list[RenderableType] = [head]
+    if plan.left_out:
+        told = ", ".join(f"{reason} {count}" for reason, count in reasons(plan.left_out).items())
+        lines.append(Text(f"  left out: {told}", style="dim"))
+    failures = [(item.name, item.reason) for item in plan.of("failed")]
+    failures += [(str(each.path), each.reason) for each in plan.unread]
+    lines += [Text(f"  failed: {name}: {reason}") for name, reason in failures]
+    if index is not None:
+        lines.append(Text(f"Index of the archive: {index}"))
+    return Group(*lines)
+
+
+def planned(plan: Plan, history: History, jobs: int) -> RenderableType:
+    """Return what a batch would do, with hours of footage and, where something was measured, an estimate."""
+    lines = [
+        Text(f"  {_word(item):8}{_length(item.footage_s):>9}  {item.source} -> {item.name}") for item in plan.items
+    ]
+    waiting = plan.of("pending")
+    known = [item.footage_s for item in waiting if item.footage_s is not None]
+    unknown = f" and {len(waiting) - len(known)} of unknown length" if len(known) < len(waiting) else ""
+    text = f"To do: {len(waiting)} source(s), {hours(sum(known))} h of footage{unknown}"
+    return Group(*lines, Text(text), Text(f"Estimate: {_estimate(history, sum(known), jobs)}"))
+
+
+def _word(item: Item) -> str:
+    if item.state != "pending":
+        return item.state
+    return "resume" if item.begun else "new"
+
+
+def estimate_s(history: History, footage_s: float, jobs: int) -> float | None:
+    """Return seconds for some footage with so many workers, from what this folder's journal measured; else None."""
+    speed = history.seconds_per_footage_second
+    return None if speed is None else speed * footage_s / jobs
+
+
+def _estimate(history: History, footage_s: float, jobs: int) -> str:
+    seconds = estimate_s(history, footage_s, jobs)
+    if seconds is None:
+        return "none; nothing was measured in this folder yet"
+    return (
+        f"about {span(seconds)} with {jobs} worker(s), measured on {history.measured} source(s) with "
+        f"{hours(history.footage_s)} h of footage"
+    )
+
+
+def _length(seconds: float | None) -> str:
+    return "unknown" if seconds is None else "picture" if seconds == 0 else span(seconds)

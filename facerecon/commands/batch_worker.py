@@ -1,0 +1,150 @@
+"""What a worker of a batch does with one source: the whole job, as `facerecon run` does it. Named by `OPENING`.
+
+Models, calibrations and the gallery are kept from one source to the next. Prints nothing: what is to be said is heard.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facerecon.batch.completeness import lacking
+from facerecon.batch.units import Hear, Note, Progress, Unit
+from facerecon.case import Case
+from facerecon.characters import is_text
+from facerecon.commands.run import Wanted, complete
+from facerecon.commands.stages import run_enroll
+from facerecon.commands.workbench import Facts, Workbench
+from facerecon.console import Console
+from facerecon.errors import IntegrityError, UsageError
+from facerecon.records import Candidate
+
+if TYPE_CHECKING:
+    from facerecon.pipeline.enrolment import Gallery
+    from facerecon.video import Source
+
+OPENING = "facerecon.commands.batch_worker:CaseRunner"
+_HEARD_EVERY_S = 1.0
+_LONGEST_WAIT_S = 60.0
+_MOST_NOTES = 20
+
+
+class CaseRunner:
+    """Makes, or goes on with, the case of each source."""
+
+    def __init__(self, options: Mapping[str, Any], hear: Hear) -> None:
+        """Open what every source needs; `options` are those of `facerecon batch`, see `facerecon.commands.batch`.
+
+        Raises:
+            UsageError: the gallery or a calibration cannot be used.
+            IntegrityError: a weight, the gallery or a calibration was changed.
+            ResourceError: a model's weights are not here.
+        """
+        self._console = _Relay(hear)
+        self._facts = options["operator"], options["purpose"]
+        self._bench = Workbench(self._console, options["profile"], tuple(options["set"]), options["device"])
+        self._wanted = Wanted(
+            options["pdf"],
+            options["language"],
+            tuple(Path(each) for each in options["calibration"]),
+            options["explain"],
+        )
+        self._gallery: Gallery | None = None
+        if options["gallery"] is not None:
+            self._bench.calibrations(self._wanted.calibration)
+            self._gallery = run_enroll(self._bench, Path(options["gallery"]))
+
+    def run(self, unit: Unit) -> Mapping[str, Any]:
+        """Finish one case and return {counts, ledger_head, whole}; `whole`: nothing of it was there before."""
+        root = Path(unit.case)
+        self._console.number = unit.number
+        self._bench.facts = Facts(unit.case_id if is_text(unit.case_id) else None, *self._facts)
+        new = not (root / "case.json").exists()
+        if not new:
+            _wait_for_others(root)
+        opened, evidence = self._opened(Path(unit.source), root)
+        with opened:
+            self._bench.require_same_profile(opened)
+            if lacking(opened, None if self._gallery is None else self._gallery.inputs):
+                complete(self._bench, opened, evidence, self._gallery, self._wanted)
+            return {"counts": counts(opened), "ledger_head": opened.ledger.head, "whole": new}
+
+    def _opened(self, source: Path, root: Path) -> tuple[Case, Source]:
+        try:
+            return self._bench.case_for(source, root, enhance=True, recognize=self._gallery is not None)
+        except UsageError as error:
+            if "is about another source" not in str(error):
+                raise
+            raise IntegrityError(
+                f"{error.args[0].partition(';')[0]}: {source} was changed or replaced since; keep that case, move its "
+                "folder away, and run again"
+            ) from None
+
+
+def counts(case: Case) -> dict[str, int | None]:
+    """Return {frames, faces, tracks, candidates} of a case.
+
+    `candidates`: pairs of a track and a person above the threshold, by original pixels; None: not compared.
+    """
+    details = case.runs("extract")[-1].details
+    runs = len(case.runs("recognize"))
+    found = case.read(Candidate, "candidates", runs) if runs else []
+    leads = {(each.track, each.identity, each.person_id) for each in found if each.primary and each.above_threshold}
+    return {
+        "frames": details["counts"]["frames"]["requested"],
+        "faces": details["counts"]["faces"]["written"],
+        "tracks": details["tracks"],
+        "candidates": len(leads) if runs else None,
+    }
+
+
+def _wait_for_others(root: Path) -> None:
+    """Wait until nobody works on a case any more: the workers of a batch that was killed put their work away first."""
+    until = time.monotonic() + _LONGEST_WAIT_S
+    while time.monotonic() < until:
+        handle = os.open(root, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+        finally:
+            os.close(handle)
+
+
+class _Relay(Console):
+    """A console that shows nothing: progress and remarks are told to whoever started the worker."""
+
+    def __init__(self, hear: Hear) -> None:
+        super().__init__(quiet=True)
+        self.number = -1
+        self._hear, self._notes = hear, 0
+        self._stage, self._done = "", 0
+        self._total: int | None = None
+        self._heard = 0.0
+
+    def started(self, stage: str, total: int | None) -> None:
+        self._stage, self._done, self._total = stage, 0, total
+
+    def advanced(self, stage: str, count: int = 1) -> None:
+        self._done += count if stage == self._stage else 0
+        if self.number >= 0 and time.monotonic() - self._heard >= _HEARD_EVERY_S:
+            self._heard = time.monotonic()
+            self._hear(Progress(self.number, self._stage, self._done, self._total))
+
+    def finished(self, stage: str) -> None:
+        del stage
+
+    def noted(self, message: str) -> None:
+        self._notes += 1
+        # A large gallery can refuse thousands of pictures.
+        if self.number >= 0 or self._notes <= _MOST_NOTES:
+            self._hear(Note(message, self.number))
+
+    def warn(self, message: str) -> None:
+        self._hear(Note(f"warning: {message}", self.number))
