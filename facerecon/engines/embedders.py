@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from facerecon.engines import arcface, facenet
+from facerecon.engines.cores import on_cores
 from facerecon.engines.dlib_resnet import DlibResNet, StudentResNet
 from facerecon.engines.runtime import memory_guard
 from facerecon.engines.stamps import make_stamp
@@ -139,6 +140,8 @@ class Embedder:
     def _run(self, squares: RGB) -> Iterable[Vector]:
         stack = torch.from_numpy(squares).to(self._device).permute(0, 3, 1, 2).float()
         chips = self._design.prepared(stack).contiguous(memory_format=self._design.memory_format)
+        if self._device.type == "cpu":
+            return [vector[0].numpy() for vector in on_cores(self._network, torch.split(chips, 1))]
         vectors: Iterable[Vector] = self._network(chips).cpu().numpy()
         return vectors
 

@@ -76,14 +76,14 @@ def open_trained_restorer(
     square = Square(_side_px(item, network))
     return FaceRestorer(
         make_stamp(item, device, chosen),
-        Variants(network, device, call_picture, converted=False),
+        Variants(network, device, call_picture, converted=False, small=True),
         precision=chosen,
         scale=item.capabilities.scale or _SCALE,
         batch=batch,
         blend=blend,
         parser=parser,
         square=square,
-        doubt=Variants(network, device, call_doubt, converted=False),
+        doubt=Variants(network, device, call_doubt, converted=False, small=True),
         corrects=True,
         bounds=bounds,
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from facerecon.engines.cores import on_cores
 from facerecon.engines.runtime import DTYPES
 from facerecon.weights import Precision
 
@@ -22,15 +23,28 @@ class Variants:
     """
 
     def __init__(
-        self, network: nn.Module, device: torch.device, call: Call, *, converted: bool, channels_last: bool = True
+        self,
+        network: nn.Module,
+        device: torch.device,
+        call: Call,
+        *,
+        converted: bool,
+        channels_last: bool = True,
+        small: bool = False,
     ) -> None:
-        """Take a network in fp32; `call` runs it on a batch."""
+        """Take a network in fp32; `call` runs it on a batch. `small`: on a CPU each picture has a core of its own."""
         self._call, self._device, self._converted = call, device, converted
+        self._alone = small and device.type == "cpu"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         self._networks: dict[Precision, nn.Module] = {"fp32": network.to(device).to(memory_format=self._layout)}
 
     def __call__(self, tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
         """Return the output in float32, on the device."""
+        if self._alone:
+            return torch.cat(on_cores(lambda tile: self._run(tile, precision), torch.split(tiles, 1)))
+        return self._run(tiles, precision)
+
+    def _run(self, tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
         if self._converted:
             batch = tiles.to(self._device, DTYPES[precision], memory_format=self._layout)
             return self._call(self._network(precision), batch).float()

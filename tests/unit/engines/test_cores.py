@@ -1,0 +1,77 @@
+"""One picture to a core: what a picture gives depends neither on the number of cores nor on its company (R11, R13)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from facerecon.engines.catalogue import open_detector, open_recognizer
+from facerecon.engines.cores import on_cores
+from facerecon.engines.trained import open_trained_restorer
+from facerecon.records import RGB, FaceView
+from facerecon.stages import Restoration
+from facerecon.weights import entry
+
+Answer = Callable[[FaceView, int], bytes]
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def detected(face: FaceView, company: int) -> bytes:
+    detector = open_detector("retinaface-mobile0.25", device="cpu", batch=2)
+    return repr(detector.detect([face.pixels, *[mirrored(face.pixels)] * company])[0]).encode()
+
+
+def embedded(face: FaceView, company: int) -> bytes:
+    other = FaceView(mirrored(face.pixels), face.landmarks)
+    vectors = open_recognizer("dlib-lq", device="cpu").embed([face, *[other] * company])
+    return vectors[0].vector.tobytes()
+
+
+def restored(face: FaceView, company: int) -> bytes:
+    restorer = open_trained_restorer(entry("restorer-unet"), torch.device("cpu"), batch=3)
+    found = restorer.restore([face, *[FaceView(mirrored(face.pixels), face.landmarks)] * company])[0]
+    assert isinstance(found, Restoration)
+    return found.pixels.tobytes()
+
+
+def mirrored(pixels: RGB) -> RGB:
+    return np.ascontiguousarray(pixels[:, ::-1])
+
+
+@pytest.mark.parametrize("answer", [detected, embedded, restored])
+@pytest.mark.parametrize("company", [0, 3])
+def test_neither_cores_nor_company_matter(face: FaceView, answer: Answer, company: int, threads: int) -> None:
+    found = answer(face, company)
+    torch.set_num_threads(1)
+    assert found == answer(face, 0), threads
+
+
+def test_answers_come_in_order_each_from_one_thread_without_gradients(threads: int) -> None:
+    def told(number: int) -> tuple[int, int, bool, str]:
+        return number, torch.get_num_threads(), torch.is_inference_mode_enabled(), threading.current_thread().name
+
+    found = on_cores(told, range(20))
+    assert [each[0] for each in found] == list(range(20))
+    assert {each[1:3] for each in found} == {(1, True)}
+    assert len({each[3] for each in found}) <= threads
+    assert torch.get_num_threads() == threads
+
+
+def test_an_error_comes_out() -> None:
+    def fails(number: int) -> int:
+        return 1 // number
+
+    with pytest.raises(ZeroDivisionError):
+        on_cores(fails, [1, 0])
+    assert on_cores(fails, []) == []
