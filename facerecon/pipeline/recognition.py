@@ -11,6 +11,7 @@ import numpy as np
 from facerecon.case import Case, StageRun
 from facerecon.faces.quality import conditions
 from facerecon.gallery import Enrolled
+from facerecon.hashing import sha256_bytes
 from facerecon.likelihood import calibration_bytes
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
@@ -109,8 +110,7 @@ class _Recognition:
         if entry.record.file in self._kept:
             return
         self._kept.add(entry.record.file)
-        self.run.record("gallery", entry.record)
-        self._write_crop(entry)
+        self.run.record("gallery", entry.record.model_copy(update={"crop_path": self._write_crop(entry)}))
         self.run.record(
             "embeddings",
             EmbeddingRecord(
@@ -127,7 +127,8 @@ class _Recognition:
             ),
         )
 
-    def _write_crop(self, entry: Enrolled) -> None:
+    def _write_crop(self, entry: Enrolled) -> str:
+        """Write an enrolled picture's crop and return its path, another one than an earlier run's with other bytes."""
         if entry.record.crop_path is None:
             raise AssertionError("an enrolled picture has a crop")
         crop = entry.crop()
@@ -139,7 +140,13 @@ class _Recognition:
             "File SHA-256": entry.record.sha256,
             "Crop": f"x {x}, y {y}, {width}x{height} px",
         }
-        self.run.write(entry.record.crop_path, encode_png(crop.pixels, text))
+        data, path = encode_png(crop.pixels, text), entry.record.crop_path
+        # The same file may be called, or its face be found, otherwise than when it was compared before.
+        digest = sha256_bytes(data)
+        if self.run.case.digests(path).get(path, digest) != digest:
+            path = path.removesuffix(".png") + f"{self.run.suffix}.png"
+        self.run.write(path, data)
+        return path
 
     # --- tracks -------------------------------------------------------------------------------------------------------
 

@@ -77,6 +77,13 @@ def compare_again(
     save(folder / "Ada/1.png", picture(faces=[(40, 20, 80)]))
     save(folder / "Bob.png", picture(faces=[(40, 20, 80)], colours=[OTHER]))
     save(folder / "Corridor.png", picture())
+    compare_with(case, folder, settings, calibrations, explain=explain)
+
+
+def compare_with(
+    case: Case, folder: Path, settings: Profile, calibrations: Sequence[Calibration] = (), *, explain: bool = False
+) -> None:
+    """Compare a case with a gallery as it is."""
     recognizer = FakeRecognizer()
     gallery = enroll(folder, FakeDetector(), recognizer, settings, Silent())
     comparers = Comparers(recognizer, FakeDetector(), Calibrations(calibrations, recognizer), explain)

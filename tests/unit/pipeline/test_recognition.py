@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from facerecon.errors import UsageError
 from facerecon.gallery import Enrolled
@@ -27,7 +28,7 @@ from facerecon.records import (
     TrackRecord,
 )
 from tests.fakes import FakeRecognizer
-from tests.unit.pipeline.stage_cases import compare_again, compared, profile
+from tests.unit.pipeline.stage_cases import compare_again, compare_with, compared, profile
 
 
 def test_candidates_are_ranked_per_variant_and_restored_is_secondary(tmp_path: Path) -> None:
@@ -252,6 +253,21 @@ def test_a_second_comparison_of_a_case_is_a_second_run(tmp_path: Path) -> None:
     assert [c.similarity for c in first] == [c.similarity for c in second]
     assert all(c.strength is None for c in first)
     assert any(c.strength is not None for c in second)
+    verify(case.root)
+
+
+def test_a_gallery_picture_that_was_renamed_is_kept_under_both_names(tmp_path: Path) -> None:
+    case = compared(tmp_path)
+    (tmp_path / "gallery/Bob.png").rename(tmp_path / "gallery/Robert.png")
+    compare_with(case, tmp_path / "gallery", profile())
+    first, second = ({r.file: r for r in case.read(GalleryRecord, "gallery", run)} for run in (1, 2))
+    assert first["Ada/1.png"].crop_path == second["Ada/1.png"].crop_path
+    crops = [first["Bob.png"].crop_path, second["Robert.png"].crop_path]
+    assert None not in crops
+    assert len({*crops}) == 2
+    for path, name in zip(crops, ("Bob.png", "Robert.png"), strict=True):
+        with Image.open(case.root / str(path)) as kept:
+            assert kept.info["File"] == name
     verify(case.root)
 
 
