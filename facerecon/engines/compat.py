@@ -1,14 +1,48 @@
-"""What it takes to import network classes of basicsr, gfpgan and facexlib beside current libraries. Owns only that."""
+"""What it takes to import torchvision, and network classes of basicsr, gfpgan and facexlib, as they are today.
+
+Owns only that.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import warnings
+from types import ModuleType
+from typing import Any
 
 from torch import nn
 
 _GONE = "torchvision.transforms.functional_tensor"
+_COMPILER = ("torch._dynamo", "torch._dynamo.utils")
+
+
+def _torchvision() -> Any:
+    """Import torchvision without torch's compiler.
+
+    One module of it asks the compiler a question, in a function that nothing here calls; importing the compiler takes
+    longer than torchvision and torch together. Stand-ins answer for it during the import, and are gone afterwards.
+    """
+    if "torchvision" in sys.modules or _COMPILER[0] in sys.modules:
+        return importlib.import_module("torchvision")
+    package, utils = (ModuleType(name) for name in _COMPILER)
+    package.__path__ = []
+    utils.__dict__["is_compile_supported"] = lambda _device: False
+    sys.modules.update(zip(_COMPILER, (package, utils), strict=True))
+    try:
+        return importlib.import_module("torchvision")
+    except ImportError:
+        # A version that asks for more.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+    finally:
+        for name in _COMPILER:
+            del sys.modules[name]
+    return importlib.import_module("torchvision")
+
+
+torchvision = _torchvision()
+nms = torchvision.ops.nms
 
 
 def network_class(module: str, name: str) -> type[nn.Module]:
@@ -28,6 +62,4 @@ def install() -> None:
     basicsr.data.degradations imports `rgb_to_grayscale` from the old name, and `import basicsr` runs that line.
     """
     if _GONE not in sys.modules:
-        from torchvision.transforms import functional
-
-        sys.modules[_GONE] = functional
+        sys.modules[_GONE] = torchvision.transforms.functional

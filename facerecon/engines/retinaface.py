@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.ops import nms
 
 from facerecon.engines import compat
+from facerecon.engines.compat import nms
 from facerecon.engines.cores import on_cores
 from facerecon.engines.runtime import memory_guard
 from facerecon.engines.stamps import make_stamp

@@ -120,7 +120,8 @@ def make_deterministic(seed: int = 0) -> None:
     """Make equal inputs give equal outputs here: fixed seed, deterministic kernels, no TF32, no autotuning."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _CUBLAS_WORKSPACE)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which also imports the compiler: a second at each start.
+    torch.set_deterministic_debug_mode("error")
     # Filling every new tensor guards against reading uninitialised memory, at a price; no network here does that.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
@@ -131,7 +132,8 @@ def make_deterministic(seed: int = 0) -> None:
 def describe_runtime() -> dict[str, Any]:
     """Return what the record needs to know of the machine (R09): versions, processor, devices, fast precisions."""
     import cv2
-    import torchvision
+
+    from facerecon.engines.compat import torchvision
 
     return {
         "python": platform.python_version(),

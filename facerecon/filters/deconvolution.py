@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from scipy.fft import irfft2, rfft2
-from skimage.restoration import richardson_lucy, wiener
+from skimage import restoration  # loads its parts, and scipy.stats, when they are first used
 
 from facerecon.filters.blur import (
     MIN_SIDE_PX,
@@ -145,9 +145,9 @@ def _sharpened(plane: Floats, kernel: Floats, method: Method, iterations: int, b
     margin = 2 * kernel.shape[0]
     wide = _tapered(np.pad(plane.astype(np.float64), margin, mode="symmetric"), kernel, margin)
     if method == "wiener":
-        sharp = wiener(wide, kernel, balance, clip=False)  # type: ignore[no-untyped-call]
+        sharp = restoration.wiener(wide, kernel, balance, clip=False)  # type: ignore[no-untyped-call]
     else:
-        sharp = richardson_lucy(  # type: ignore[no-untyped-call]
+        sharp = restoration.richardson_lucy(  # type: ignore[no-untyped-call]
             np.maximum(wide, _POSITIVE), kernel, num_iter=iterations, clip=False, filter_epsilon=_POSITIVE
         )
     return np.asarray(sharp[margin:-margin, margin:-margin], dtype=np.float64)

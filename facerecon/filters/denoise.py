@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
-from skimage.restoration import denoise_wavelet, estimate_sigma
+from skimage import restoration  # loads its parts, and scipy.stats, when they are first used
 
 from facerecon.filters.outcome import Filtered
 from facerecon.records import RGB
@@ -125,7 +125,7 @@ def _noise_levels(pixels: RGB) -> float:
     if int(np.ptp(pixels)) == 0:
         return 0.0
     return float(
-        estimate_sigma(  # type: ignore[no-untyped-call]
+        restoration.estimate_sigma(  # type: ignore[no-untyped-call]
             pixels.astype(np.float64), channel_axis=-1, average_sigmas=True
         )
     )
@@ -145,6 +145,6 @@ def _shrunk(pixels: RGB, sigma_levels: float, shifts: int) -> RGB:
 
 def _one_plane(plane: Floats, sigma_levels: float) -> Floats:
     return np.asarray(
-        denoise_wavelet(plane, sigma=sigma_levels, wavelet="sym4", mode="soft", method="BayesShrink"),
+        restoration.denoise_wavelet(plane, sigma=sigma_levels, wavelet="sym4", mode="soft", method="BayesShrink"),
         dtype=np.float64,
     )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
+from skimage.restoration import estimate_sigma
 
 from facerecon.faces.alignment import FFHQ_512, scaled_template, similarity_transform
 from facerecon.faces.quality import assess, conditions, fine_detail, pose_degrees
@@ -56,6 +57,18 @@ def test_smaller_face_has_lower_quality_and_enlarging_makes_it_no_sharper(portra
     assert assess(small, scaled(0.25)).score < assess(portrait, FACE).score
     assert assess(blown, FACE).sharpness < 0.8 * assess(portrait, FACE).sharpness
     assert assess(blown, FACE).score < assess(portrait, FACE).score
+
+
+def test_fine_detail_is_the_noise_estimate_of_scikit_image_over_the_contrast(portrait: np.ndarray) -> None:
+    for pixels in (portrait, cv2.GaussianBlur(portrait, (0, 0), 1.0), portrait[:, ::-1].copy()):
+        luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[70:171, 180:261].astype(np.float64)
+        expected = estimate_sigma(luma) / luma.std()
+        assert fine_detail(pixels, (180.0, 70.0, 260.0, 170.0)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_face_without_finest_structure_has_no_fine_detail() -> None:
+    ramp = np.repeat(np.repeat(np.arange(64, dtype=np.uint8)[:, np.newaxis, np.newaxis], 64, 1), 3, 2)
+    assert fine_detail(ramp, (0.0, 0.0, 63.0, 63.0)) == pytest.approx(0, abs=1e-9)
 
 
 def test_compression_and_blur_take_fine_detail_and_brightness_does_not(portrait: np.ndarray) -> None:

@@ -85,19 +85,25 @@ def test_a_decoder_that_hangs_is_ended(clip: Path) -> None:
     assert not decoders()
 
 
-def test_a_file_whose_decoder_dies_at_once_is_an_evidence_error(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip that takes memory and time: what a small one takes may be over before a limit is looked at."""
+    return write_video(tmp_path_factory.mktemp("large") / "large.mp4", frames=12, size=(1920, 1080))
+
+
+def test_a_file_whose_decoder_dies_at_once_is_an_evidence_error(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "_PROCESSOR_S", 0)
     monkeypatch.setattr(isolation, "_PROCESSOR_S_PER_KIB", 0)
     with pytest.raises(EvidenceError, match=r"the decoder .*; export it again"):
-        opened(clip)
+        opened(large)
     assert not decoders()
 
 
-def test_memory_is_limited_and_the_limit_is_named(clip: Path) -> None:
+def test_memory_is_limited_and_the_limit_is_named(large: Path) -> None:
     with pytest.raises(
         EvidenceError, match=r"needed more than 1 MiB of memory|the decoder ended|Cannot allocate memory"
     ) as caught:
-        VideoSource(clip, reader=IsolatedReader(60.0, memory_bytes=1 << 20))
+        VideoSource(large, reader=IsolatedReader(60.0, memory_bytes=1 << 20))
     assert "\n" not in str(caught.value)
 
 
