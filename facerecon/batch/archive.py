@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from facerecon import __version__
+from facerecon.batch import captured
+from facerecon.batch.captured import Arrival, arrivals
 from facerecon.batch.naming import INDEX
 from facerecon.batch.planning import Item, Plan
 from facerecon.case import Case
@@ -81,7 +83,7 @@ def write_index(cases: Path, plan: Plan, language: str) -> Path:
 
 def collect(name: str, plan: Plan) -> ArchiveReport:
     """Return what the index of a plan shows."""
-    people = _People()
+    people, came = _People(), arrivals(plan.captures)
     done = plan.of("done")
     left_out: dict[str, list[str]] = {}
     for each in plan.left_out:
@@ -91,27 +93,28 @@ def collect(name: str, plan: Plan) -> ArchiveReport:
         name=name,
         totals=plan.totals,
         footage_s=sum(item.footage_s or 0.0 for item in done),
-        cases=tuple(_entry(item, people) for item in done),
+        cases=tuple(_entry(item, people, came.get(item.found.path)) for item in done),
         people=people.entries(),
         failures=tuple(failures + [(str(each.path), each.reason) for each in plan.unread]),
         left_out={reason: tuple(left_out[reason]) for reason in sorted(left_out)},
         pending=tuple(item.name for item in plan.of("pending")),
         tool_version=__version__,
+        captures=tuple(captured.entry(each) for each in plan.captures),
     )
 
 
 # --- one case ---------------------------------------------------------------------------------------------------------
 
 
-def _entry(item: Item, people: _People) -> CaseEntry:
+def _entry(item: Item, people: _People, came: Arrival | None) -> CaseEntry:
     try:
         with Case.view(item.case) as case:
-            return _read(case, item, people)
+            return _read(case, item, people, came)
     except FacereconError as error:
         return CaseEntry(item.name, item.source, item.footage_s, problem=str(error))
 
 
-def _read(case: Case, item: Item, people: _People) -> CaseEntry:
+def _read(case: Case, item: Item, people: _People, came: Arrival | None) -> CaseEntry:
     chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
     tracks = sorted(case.read(TrackRecord, "tracks"), key=lambda each: (each.first.seconds, each.id))
     compared, leads = _comparison(case)
@@ -119,8 +122,9 @@ def _read(case: Case, item: Item, people: _People) -> CaseEntry:
         name=item.name,
         source=item.source,
         footage_s=item.footage_s,
+        origin_s=0.0 if came is None else came.origin_s,
         frames=case.runs("extract")[-1].details["counts"]["frames"]["requested"],
-        sightings=tuple(_sighting(case, track, chips, shown=n < MOST_PICTURES) for n, track in enumerate(tracks)),
+        sightings=tuple(_sighting(case, track, chips, came, shown=n < MOST_PICTURES) for n, track in enumerate(tracks)),
         report=_report(case),
         ledger_head=case.ledger.head,
         source_sha256=case.info.source.sha256,
@@ -160,9 +164,12 @@ def _report(case: Case) -> str | None:
     return next((name for name in runs[-1].outputs if name.endswith(".html")), None) if runs else None
 
 
-def _sighting(case: Case, track: TrackRecord, chips: Mapping[str, ChipRecord], *, shown: bool) -> Sighting:
+def _sighting(
+    case: Case, track: TrackRecord, chips: Mapping[str, ChipRecord], came: Arrival | None, *, shown: bool
+) -> Sighting:
     picture = thumbnail(case.bytes_of(chips[track.best[0]].path)) if shown and track.best else None
-    return Sighting(track.id, float(track.first.seconds), float(track.last.seconds), picture)
+    first_s, last_s = float(track.first.seconds), float(track.last.seconds)
+    return Sighting(track.id, first_s, last_s, picture, "" if came is None else came.at(first_s))
 
 
 def thumbnail(png: bytes) -> Thumbnail:
@@ -204,6 +211,15 @@ def plain(report: ArchiveReport) -> dict[str, Any]:
             }
             for each in report.people
         ],
+        "captures": [
+            {
+                "capture": each.path,
+                "state": each.state,
+                "problem": each.problem or None,
+                "gaps": [asdict(gap) for gap in each.gaps],
+            }
+            for each in report.captures
+        ],
         "failures": [{"source": name, "reason": reason} for name, reason in report.failures],
         "left_out": {reason: list(paths) for reason, paths in report.left_out.items()},
         "pending": list(report.pending),
@@ -221,7 +237,10 @@ def _plain_case(case: CaseEntry) -> dict[str, Any]:
         "report": None if case.report is None else f"{case.name}/{case.report}",
         "ledger_head": case.ledger_head,
         "problem": case.problem or None,
-        "tracks": [{"track": each.track, "first_s": each.first_s, "last_s": each.last_s} for each in case.sightings],
+        "tracks": [
+            {"track": each.track, "first_s": each.first_s, "last_s": each.last_s, "capture_clock": each.clock or None}
+            for each in case.sightings
+        ],
     }
 
 

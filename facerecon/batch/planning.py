@@ -45,11 +45,12 @@ class Item:
 
 @dataclass
 class Plan:
-    """Every source in order, and what was left out. `unread` could not be looked into at all."""
+    """Every source in order, what was left out, and the capture folders; `unread` could not be looked into at all."""
 
-    items: list[Item]
-    left_out: list[Omitted]
-    unread: list[Omitted]
+    items: list[Item] = field(default_factory=list)
+    left_out: list[Omitted] = field(default_factory=list)
+    unread: list[Omitted] = field(default_factory=list)
+    captures: list[Path] = field(default_factory=list)
 
     def of(self, state: State) -> list[Item]:
         """Return the items in a state, in order."""
@@ -67,6 +68,8 @@ class Plan:
         return {"requested": sum(found.values()), **found}
 
 
+Planned = Callable[[Walk], Plan]
+"""Judges files that were not reached before."""
 Finished = Callable[[Path], bool]
 """Tells whether the case in a folder needs nothing more."""
 
@@ -151,7 +154,7 @@ def plan(
         else:
             _judge(item, history.sources.get(item.source), is_finished, retry_failed=retry_failed)
         items.append(item)
-    return Plan(items, left_out, [each for each in walk.omitted if each.failed])
+    return Plan(items, left_out, [each for each in walk.omitted if each.failed], list(walk.captures))
 
 
 def _foreign(walk: Walk, cases: Path, history: History) -> list[str]:
@@ -180,7 +183,9 @@ def _headers(found: Sequence[Found], history: History, prober: Engine) -> dict[s
     unknown: list[Unit] = []
     for number, each in enumerate(found):
         known = history.sources.get(str(each.path))
-        if known is not None and _unchanged(known, each) and "footage_s" in known.line:
+        if each.length_s is not None:
+            headers[str(each.path)] = {"media": True, "footage_s": each.length_s}
+        elif known is not None and _unchanged(known, each) and "footage_s" in known.line:
             headers[str(each.path)] = {"footage_s": known.footage_s}
         else:
             unknown.append(Unit(number, str(each.path)))

@@ -9,6 +9,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -16,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from facerecon.batch.serving import serve
-from facerecon.batch.units import BEGUN, Event, Note, Opening, Outcome, Progress, Unit, refusal
+from facerecon.batch.units import BEGUN, Event, Feed, Note, Opening, Outcome, Progress, Unit, refusal
 from facerecon.errors import ResourceError
 
 _PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
@@ -31,19 +32,20 @@ class ProcessEngine:
     matrix products of MKL round differently with another number of threads: a batch must give the digests of a run.
     """
 
-    def __init__(self, opening: Opening, jobs: int) -> None:
-        """Start nothing yet."""
+    def __init__(self, opening: Opening, jobs: int, feed: Feed | None = None, poll_s: float = 0.0) -> None:
+        """Start nothing yet; `feed` is asked every `poll_s` for more units, while the workers stay as they are."""
         self._opening, self._jobs = opening, jobs
-        self._workers: list[_Worker] = []
+        self._feed, self._poll_s, self._next_look_s = feed, poll_s, 0.0
+        self._workers: list[Worker] = []
         self._stopping = False
 
     def run(self, units: Sequence[Unit]) -> Iterator[Event]:
         """Yield what happens; see `Engine.run`."""
         waiting = deque(units)
         try:
-            while waiting or any(worker.unit for worker in self._workers):
+            while self._fed(waiting) or waiting or any(worker.unit for worker in self._workers):
                 yield from self._give_out(waiting)
-                if not self._workers:
+                if not self._workers and self._feed is None:
                     return
                 for worker in self._heard():
                     yield from self._events(worker)
@@ -57,6 +59,18 @@ class ProcessEngine:
         for worker in list(self._workers):
             worker.signal(number)
 
+    def _fed(self, waiting: deque[Unit]) -> bool:
+        """Ask for more units when it is time to; say whether more may come."""
+        if self._stopping:
+            self._feed = None
+        if self._feed is not None and time.monotonic() >= self._next_look_s:
+            more = self._feed()
+            self._next_look_s = time.monotonic() + self._poll_s
+            if more is None:
+                self._feed = None
+            waiting.extend(more or ())
+        return self._feed is not None
+
     # --- giving out ---------------------------------------------------------------------------------------------------
 
     def _give_out(self, waiting: deque[Unit]) -> Iterator[Event]:
@@ -65,21 +79,22 @@ class ProcessEngine:
             self._workers = [worker for worker in self._workers if worker.unit or worker.end()]
             return
         while len(self._workers) < min(self._jobs, len(waiting) + sum(1 for each in self._workers if each.unit)):
-            self._workers.append(_Worker(self._opening))
+            self._workers.append(Worker(self._opening))
         for worker in self._workers:
             if worker.ready and worker.unit is None and waiting:
                 unit = waiting.popleft()
                 worker.take(unit)
                 yield Progress(unit.number, BEGUN, 0, None)
 
-    def _heard(self) -> list[_Worker]:
+    def _heard(self) -> list[Worker]:
         handles = {handle: worker for worker in self._workers for handle in worker.handles}
-        found = wait(list(handles))
+        left_s = None if self._feed is None else max(0.0, self._next_look_s - time.monotonic())
+        found = wait(list(handles), left_s)
         return list(dict.fromkeys(handles[handle] for handle in found))
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
-    def _events(self, worker: _Worker) -> Iterator[Event]:
+    def _events(self, worker: Worker) -> Iterator[Event]:
         while (message := worker.message()) is not None:
             kind, content = message
             if kind == "ready":
@@ -96,7 +111,7 @@ class ProcessEngine:
         if not worker.alive:
             yield from self._buried(worker)
 
-    def _buried(self, worker: _Worker) -> Iterator[Event]:
+    def _buried(self, worker: Worker) -> Iterator[Event]:
         """Take a dead worker out of the row, and say what that cost."""
         self._workers.remove(worker)
         why = worker.cause()
@@ -121,10 +136,11 @@ def _lost(unit: Unit, why: str, *, stopping: bool) -> Outcome:
     return Outcome(unit.number, "failed", 5, f"the worker process ended in the middle of it ({why})")
 
 
-class _Worker:
+class Worker:
     """One process, and the unit that it works on."""
 
     def __init__(self, opening: Opening) -> None:
+        """Start the process."""
         context = multiprocessing.get_context("spawn")
         self._pipe: Connection[Any, Any]
         self._pipe, far = context.Pipe()

@@ -71,6 +71,8 @@ class Note:
 
 
 Event = Outcome | Progress | Note
+Feed = Callable[[], Sequence[Unit] | None]
+"""Returns the units that have come up since it was last asked; None: no more will come."""
 Hear = Callable[[Progress | Note], None]
 
 

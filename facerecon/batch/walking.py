@@ -1,4 +1,5 @@
-"""Walks archives: every file that is reached is a possible source, or is left out with its reason. Opens no file.
+"""Walks archives: every file that is reached is a possible source, or is left out with its reason. Opens no file
+but the ledgers of capture folders, whose segments are sources.
 
 Links below a walked folder are never followed: what they lead to is part of the archive itself, or of something else.
 """
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facerecon.batch.order import natural
-from facerecon.errors import UsageError
+from facerecon.capture import is_capture, segments
+from facerecon.errors import FacereconError, UsageError
 
 HIDDEN = "hidden"
 A_CASE = "a case folder"
@@ -30,7 +32,8 @@ NOT_MEDIA = "no media"
 class Found:
     """A file to look at: where, its name below the archive that it was found in, and what tells that it changed.
 
-    `named`: the user named the file itself, so it is a source whatever it holds.
+    `named`: the user named the file itself, so it is a source whatever it holds. `capture`: the capture folder that it
+    is a segment of; it is whole then, and takes `length_s` of the capture's timeline.
     """
 
     path: Path
@@ -39,6 +42,8 @@ class Found:
     size_bytes: int
     mtime_ns: int
     named: bool = False
+    capture: Path | None = None
+    length_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Walk:
 
     found: list[Found] = field(default_factory=list)
     omitted: list[Omitted] = field(default_factory=list)
+    captures: list[Path] = field(default_factory=list)
 
 
 def walk(archives: Sequence[Path], cases: Path, *, listed: Sequence[Path] = (), since_s: float | None = None) -> Walk:
@@ -138,6 +144,9 @@ class _Walker:
         if folder.resolve() == self._cases:
             self._omit(folder, THE_CASES)
             return
+        if is_capture(folder):
+            self._capture(folder, base)
+            return
         if any((folder / name).is_file() for name in ("case.json", "manifest.json")):
             self._omit(folder, A_CASE)
             return
@@ -148,6 +157,22 @@ class _Walker:
             return
         for entry in entries:
             self._entry(entry, base)
+
+    def _capture(self, folder: Path, base: Path) -> None:
+        """Take what a capture's ledger states, and nothing else of it: that is whole, and its digest is known."""
+        self.result.captures.append(folder.absolute())
+        try:
+            stated = segments(folder)
+        except (FacereconError, OSError) as error:
+            self._omit(folder, f"cannot be read: {error}", failed=True)
+            return
+        for each in stated:
+            path = folder / each.path
+            try:
+                length_s = (each.end_ms - each.begin_ms) / 1000
+                self._file(path, base, path.lstat(), named=True, capture=folder.absolute(), length_s=length_s)
+            except OSError as error:
+                self._omit(path, f"cannot be read: {error.strerror}", failed=True)
 
     def _entry(self, entry: os.DirEntry[str], base: Path) -> None:
         path = Path(entry.path)
@@ -164,7 +189,16 @@ class _Walker:
             except OSError as error:
                 self._omit(path, f"cannot be read: {error.strerror}", failed=True)
 
-    def _file(self, path: Path, base: Path, status: os.stat_result, *, named: bool) -> None:
+    def _file(
+        self,
+        path: Path,
+        base: Path,
+        status: os.stat_result,
+        *,
+        named: bool,
+        capture: Path | None = None,
+        length_s: float | None = None,
+    ) -> None:
         if not stat.S_ISREG(status.st_mode):
             self._omit(path, SPECIAL, failed=named)
         elif path.resolve() in self._seen:
@@ -174,5 +208,7 @@ class _Walker:
         else:
             self._seen.add(path.resolve())
             relative = path.relative_to(base).as_posix()
-            found = Found(path.absolute(), base.absolute(), relative, status.st_size, status.st_mtime_ns, named)
-            self.result.found.append(found)
+            size_bytes, mtime_ns = status.st_size, status.st_mtime_ns
+            self.result.found.append(
+                Found(path.absolute(), base.absolute(), relative, size_bytes, mtime_ns, named, capture, length_s)
+            )

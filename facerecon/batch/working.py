@@ -1,16 +1,17 @@
 """Works through a plan: gives its units to an engine, writes the journal, and tells what became of each. No policy of
-its own but when to stop: at a signal, or at the first failure when that was asked for.
+its own but when to stop: at a signal, when the disk gets full, or at the first failure when that was asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from facerecon.batch.journal import Journal
 from facerecon.batch.planning import Item, Plan
+from facerecon.batch.reserve import Reserve
 from facerecon.batch.units import BEGUN, Engine, Note, Outcome, Progress, Unit
 from facerecon.interruption import handled
 
@@ -21,11 +22,20 @@ _KEPT = ("counts", "ledger_head", "whole")
 class Work:
     """One pass over the pending items of a plan."""
 
-    def __init__(self, plan: Plan, journal: Journal, engine: Engine, *, halt_on_error: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        engine: Engine,
+        *,
+        halt_on_error: bool = False,
+        reserve: Reserve | None = None,
+    ) -> None:
         """Begin nothing yet."""
         self._plan, self._journal, self._engine = plan, journal, engine
-        self._halt_on_error = halt_on_error
-        self.interrupted = self.halted = False
+        self._halt_on_error, self._reserve = halt_on_error, reserve
+        self._items: list[Item] = []
+        self.interrupted = self.halted = self.short_of_space = False
         self.progress = ArchiveProgress(plan)
 
     def ended(self, moved: Callable[[], None], noted: Callable[[str], None]) -> Iterator[Item]:
@@ -39,17 +49,31 @@ class Work:
             FacereconError: no worker can be opened.
             ResourceError: the journal cannot be written.
         """
-        items = dict(enumerate(self._plan.of("pending")))
-        units = [Unit(number, item.source, str(item.case.absolute()), item.name) for number, item in items.items()]
+        items, units = self._items, self.units(self._plan.of("pending"))
         with handled(self._interrupt), contextlib.closing(self._engine.run(units)) as events:  # type: ignore[type-var]
             for event in events:
                 if isinstance(event, Outcome):
                     yield self._ended(items[event.number], event)
                 elif isinstance(event, Note):
-                    noted(f"{items[event.number].name}: {event.text}" if event.number in items else event.text)
+                    noted(f"{items[event.number].name}: {event.text}" if event.number >= 0 else event.text)
                 else:
                     self._moved(items[event.number], event)
                     moved()
+                self._require_space()
+
+    def units(self, items: Sequence[Item]) -> list[Unit]:
+        """Return the units of items that were added to the plan."""
+        begin = len(self._items)
+        self._items += items
+        return [
+            Unit(number, item.source, str(item.case.absolute()), item.name)
+            for number, item in enumerate(items, start=begin)
+        ]
+
+    def _require_space(self) -> None:
+        if self._reserve is not None and not self.short_of_space and self._reserve.reached():
+            self.short_of_space = True
+            self._engine.stop()
 
     def _interrupt(self, *_: object) -> None:
         self.interrupted = True
@@ -100,7 +124,6 @@ class ArchiveProgress:
         """Start the clock; what earlier calls finished counts as done, but not for the pace."""
         self._plan, self._clock = plan, clock
         self._begun = clock()
-        self._total_s = sum(item.footage_s or 0.0 for item in plan.items)
         self._before_s = sum(item.footage_s or 0.0 for item in plan.items if item.state != "pending")
         self._ended_s = 0.0
         self._reading: dict[str, float] = {}
@@ -118,6 +141,11 @@ class ArchiveProgress:
     def footage_s(self) -> tuple[float, float]:
         """Seconds of footage (done, of all); files whose header does not say count nothing."""
         return self._before_s + self._gained_s, self._total_s
+
+    @property
+    def _total_s(self) -> float:
+        # A plan that follows a folder grows.
+        return sum(item.footage_s or 0.0 for item in self._plan.items)
 
     @property
     def left_s(self) -> float | None:

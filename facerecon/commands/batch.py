@@ -9,59 +9,45 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from facerecon import __version__
 from facerecon.batch import budget, journal, planning, probing
 from facerecon.batch.completeness import gallery_inputs, lacking
+from facerecon.batch.following import Follower
 from facerecon.batch.processes import ProcessEngine
+from facerecon.batch.reserve import Reserve
 from facerecon.batch.since import since_s
-from facerecon.batch.units import Engine, Opening
-from facerecon.batch.walking import Omitted, Walk, walk
+from facerecon.batch.units import Opening, Unit
+from facerecon.batch.walking import Walk, walk
 from facerecon.batch.working import Work, line
 from facerecon.commands import batch_views, options
+from facerecon.commands.batch_cluster import Asked, Crew, MakeEngine, joined
+from facerecon.commands.batch_following import Follow, FollowFor, Following, MinFreeGb, Poll, following
+from facerecon.commands.batch_options import (
+    Address,
+    Archives,
+    Cases,
+    DryRun,
+    EngineName,
+    FilesFrom,
+    GpuJobs,
+    Halt,
+    Jobs,
+    Lines,
+    MemoryGb,
+    Null,
+    Retry,
+    Since,
+    WorkerCpus,
+)
 from facerecon.commands.batch_worker import OPENING
 from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
 from facerecon.console import Console
 from facerecon.errors import BatchError, Interrupted, ResourceError, UsageError
 from facerecon.report.language import language as require_language
-
-Archives = Annotated[
-    list[Path] | None,
-    typer.Argument(help="Videos, pictures, folders, and quoted patterns like 'cam*/*.mp4'.", show_default=False),
-]
-Cases = Annotated[
-    Path, typer.Option("--cases", help="Folder of the cases, the journal and the index.", show_default=False)
-]
-FilesFrom = Annotated[
-    str | None,
-    typer.Option("--files-from", help="Also the paths in this file, one a line; - reads stdin.", show_default=False),
-]
-Null = Annotated[bool, typer.Option("--null", "-0", help="The paths of --files-from end with NUL bytes.")]
-Jobs = Annotated[
-    int | None,
-    typer.Option("--jobs", "-j", min=1, max=256, help="Workers at a time.", show_default="by cores and free memory"),
-]
-MemoryGb = Annotated[
-    float | None,
-    typer.Option("--memory-gb", min=0.1, help="Memory for all workers.", show_default="80 % of what is free"),
-]
-Retry = Annotated[bool, typer.Option("--retry-failed", help="Also try again what failed in an earlier call.")]
-Halt = Annotated[bool, typer.Option("--halt-on-error", help="Stop at the first failure; the others stay pending.")]
-Since = Annotated[
-    str | None,
-    typer.Option(
-        "--since", help="Only files changed since 2026-11-01, or within 7d (s, m, h, d, w).", show_default=False
-    ),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, with an estimate; make nothing.")]
-EngineName = Annotated[Literal["processes"], typer.Option("--engine", help="Who works: processes of this machine.")]
-Lines = Annotated[
-    bool,
-    typer.Option("--json", help="Print JSON lines (schema 1): one for every source, then the summary."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -82,10 +68,17 @@ def batch(
     jobs: Jobs = None,
     memory_gb: MemoryGb = None,
     engine: EngineName = "processes",
+    address: Address = "auto",
+    worker_cpus: WorkerCpus = None,
+    gpu_jobs: GpuJobs = 1,
     retry_failed: Retry = False,
     halt_on_error: Halt = False,
     since: Since = None,
     dry_run: DryRun = False,
+    follow: Follow = False,
+    follow_for: FollowFor = None,
+    poll: Poll = "2s",
+    min_free_gb: MinFreeGb = 0.5,
     calibration: options.CalibrationOption = None,
     explain: options.ExplainOption = False,
     device: options.DeviceOption = "auto",
@@ -114,25 +107,48 @@ def batch(
         "pdf": pdf,
         "language": language,
     }
-    staff = budget.staff(jobs, memory_gb)
-    job = Job(console, bench, cases, given, staff, ENGINES[engine], OPENING)
-    job.require()
+    asked = Asked(address, worker_cpus, gpu_jobs, jobs, memory_gb, cases)
     listed = list_of(files_from, null=null)
     now = datetime.now().astimezone()
-    with contextlib.nullcontext() if dry_run else journal.locked(cases):
-        walked = walk(archives or (), cases, listed=listed, since_s=None if since is None else since_s(since, now))
-        plan, history = job.plan(walked, retry_failed=retry_failed)
+    followed = following(follow, follow_for, poll, engine, dry_run=dry_run)
+    since_time_s = None if since is None else since_s(since, now)
+
+    def reached() -> Walk:
+        return walk(archives or (), cases, listed=listed, since_s=since_time_s)
+
+    with _crew(engine, asked, given, console) as crew, contextlib.ExitStack() as held:
+        job = Job(console, bench, cases, crew.given, crew.staff, crew.make_engine, OPENING)
+        job.require()
+        if not dry_run:
+            held.enter_context(journal.locked(cases))
+        reserve = Reserve(cases, min_free_gb)
+        if followed is not None:
+            reserve.require()
+            job.follow(followed, reached, reserve, retry_failed=retry_failed, halt_on_error=halt_on_error)
+            return
+        plan, history = job.plan(reached(), retry_failed=retry_failed)
         if dry_run:
             job.tell(plan, history)
         else:
-            job.work(plan, halt_on_error=halt_on_error)
+            reserve.require()
+            job.work(plan, reserve, halt_on_error=halt_on_error)
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------
 
-MakeEngine = Callable[[Opening, int], Engine]
 ENGINES: Mapping[str, MakeEngine] = {"processes": ProcessEngine}
-"""How an engine is made from what its workers open, and how many they are."""
+"""How an engine is made from what its workers open, and how many they are; for Ray see `batch_cluster`."""
+
+
+@contextlib.contextmanager
+def _crew(engine: str, asked: Asked, given: Mapping[str, Any], console: Console) -> Iterator[Crew]:
+    if engine in ENGINES:
+        if asked != Asked(jobs=asked.jobs, memory_gb=asked.memory_gb, cases=asked.cases):
+            raise UsageError("--address, --worker-cpus and --gpu-jobs are about a cluster; add --engine ray")
+        yield Crew(budget.staff(asked.jobs, asked.memory_gb), ENGINES[engine], given)
+        return
+    with joined(asked, given, console) as crew:
+        yield crew
 
 
 # --- a batch ----------------------------------------------------------------------------------------------------------
@@ -150,6 +166,8 @@ class Job:
     make_engine: MakeEngine
     factory: str
     _gallery: Mapping[str, str] | None = None
+    _follower: Follower | None = None
+    _following: Following | None = None
 
     def require(self) -> None:
         """Find out what is wrong with the call itself, before anything is made.
@@ -172,19 +190,51 @@ class Job:
         Raises:
             UsageError: there is nothing to do it with.
         """
-        history = journal.read_history(self.cases)
-        if history.torn:
-            self.console.noted(f"{history.torn} line(s) of the journal are not whole (a crash); they are passed over")
+        history = self._history()
         if walked.found:
             self.console.noted(f"{len(walked.found)} file(s) reached; looking at the headers of those that are new")
-        done = planning.finished(lambda case: lacking(case, self._gallery), self.bench.profile.digest)
-        prober = self.make_engine(Opening(probing.OPENING), 1)
-        refused = planning.other_profile(self.bench.profile.digest)
-        made = planning.plan(walked, self.cases, history, done, prober, retry_failed=retry_failed, refused=refused)
+        made = self._planned(walked, history, retry_failed=retry_failed)
         if not made.items and not made.unread:
             told = ", ".join(f"{reason} {count}" for reason, count in batch_views.reasons(made.left_out).items())
             raise UsageError(f"no footage was found ({told or 'nothing was given'}); give files, folders or patterns")
         return made, history
+
+    def follow(
+        self,
+        following: Following,
+        reached: Callable[[], Walk],
+        reserve: Reserve,
+        *,
+        retry_failed: bool,
+        halt_on_error: bool,
+    ) -> None:
+        """Work through what is there and what comes; see `work`."""
+        history, plan = self._history(), planning.Plan()
+
+        def planned(walked: Walk) -> planning.Plan:
+            made = self._planned(walked, history, retry_failed=retry_failed)
+            for item in made.items:
+                # What comes later must not get this one's name.
+                unknown = journal.Remembered(item.name, "begun", None, None, {})
+                history.sources.setdefault(item.source, unknown)
+            return made
+
+        self._follower = following.follower(plan, reached, planned)
+        self._following = following
+        self.work(plan, reserve, halt_on_error=halt_on_error)
+
+    def _history(self) -> journal.History:
+        history = journal.read_history(self.cases)
+        if history.torn:
+            self.console.noted(f"{history.torn} line(s) of the journal are not whole (a crash); they are passed over")
+        return history
+
+    def _planned(self, walked: Walk, history: journal.History, *, retry_failed: bool) -> planning.Plan:
+        done = planning.finished(lambda case: lacking(case, self._gallery), self.bench.profile.digest)
+        # Headers are read on this machine, whoever works.
+        prober = ENGINES["processes"](Opening(probing.OPENING), 1)
+        refused = planning.other_profile(self.bench.profile.digest)
+        return planning.plan(walked, self.cases, history, done, prober, retry_failed=retry_failed, refused=refused)
 
     def tell(self, plan: planning.Plan, history: journal.History) -> None:
         """Show what would be done."""
@@ -197,7 +247,7 @@ class Job:
         self.console.show(batch_views.planned(plan, history, jobs))
         self.console.show(batch_views.totals(plan, None))
 
-    def work(self, plan: planning.Plan, *, halt_on_error: bool) -> None:
+    def work(self, plan: planning.Plan, reserve: Reserve, *, halt_on_error: bool) -> None:
         """Work through the plan, write the index, and tell what became of every source.
 
         Raises:
@@ -209,23 +259,32 @@ class Job:
             if item.state != "pending":
                 self._line(item)
         for unread in plan.unread if self.console.as_json else ():
-            self.console.line(unread_line(unread))
+            self.console.line(batch_views.unread_line(unread))
         with journal.opened(self.cases) as written:
             written.write("begun", schema=journal.SCHEMA, tool_version=__version__, jobs=self.staff.jobs, **self.given)
-            pass_ = self._passed(plan, written, halt_on_error=halt_on_error)
-            index = None if pass_.interrupted else self._index(plan)
+            pass_ = self._passed(plan, written, reserve, halt_on_error=halt_on_error)
+            index = None if pass_.interrupted or pass_.short_of_space else self._index(plan)
             written.write("ended", totals=plan.totals, interrupted=pass_.interrupted, halted=pass_.halted)
         for item in plan.of("pending"):
             self._line(item)
         self._summary(plan, index, interrupted=pass_.interrupted, halted=pass_.halted)
         self.console.show(batch_views.totals(plan, index))
+        if pass_.short_of_space:
+            left = (
+                f"{plan.totals['pending']} of {plan.totals['requested'] - plan.totals['left_out']} sources are pending"
+            )
+            raise reserve.error(left)
         _judge(plan, pass_)
 
-    def _passed(self, plan: planning.Plan, written: journal.Journal, *, halt_on_error: bool) -> Work:
-        engine = self.make_engine(Opening(self.factory, self.given), self.staff.jobs)
-        work = Work(plan, written, engine, halt_on_error=halt_on_error)
+    def _passed(self, plan: planning.Plan, written: journal.Journal, reserve: Reserve, *, halt_on_error: bool) -> Work:
+        opening = Opening(self.factory, self.given)
+        if self._following is not None:
+            engine = self._following.made(opening, self.staff.jobs, lambda: self._more(work))
+        else:
+            engine = self.make_engine(opening, self.staff.jobs)
+        work = Work(plan, written, engine, halt_on_error=halt_on_error, reserve=reserve)
         waiting = plan.of("pending")
-        if not waiting:
+        if not waiting and self._following is None:
             self.console.noted("nothing is left to do")
             return work
         self._staffed(len(waiting))
@@ -243,19 +302,41 @@ class Job:
                 self._line(item)
                 self.console.advanced("batch")
             self.console.noted(batch_views.ended(item, work.progress.text()))
+            if self._following is not None:
+                self._following.ended(item)
         self.console.finished("batch")
+        if self._following is not None and self._following.length_s is None and not plan.of("pending"):
+            # Following without an end is ended so; nothing was broken off.
+            work.interrupted = False
         return work
+
+    def _more(self, work: Work) -> list[Unit] | None:
+        """Look for more, and keep the index up to date."""
+        assert self._follower is not None
+        assert self._following is not None
+        items = self._follower.look()
+        for item in items or ():
+            if item.state != "pending":
+                self._line(item)
+                self._following.ended(item)
+        plan = self._follower.plan
+        self._following.refresh(lambda: self._write_index(plan))
+        return None if items is None else work.units([item for item in items if item.state == "pending"])
 
     def _staffed(self, waiting: int) -> None:
         staff = self.staff
-        self.console.noted(f"{waiting} source(s) to do; {staff.jobs} worker(s) ({staff.why})")
+        what = f"{waiting} source(s) to do" if self._following is None else "following; Ctrl-C ends it"
+        self.console.noted(f"{what}; {staff.jobs} worker(s) ({staff.why})")
         if staff.short_of_memory:
             self.console.warn("so many workers may need more memory than there is; fewer --jobs are safe")
 
     def _index(self, plan: planning.Plan) -> str:
+        self.console.noted("writing the index of the archive")
+        return self._write_index(plan)
+
+    def _write_index(self, plan: planning.Plan) -> str:
         from facerecon.batch.archive import write_index
 
-        self.console.noted("writing the index of the archive")
         return str(write_index(self.cases, plan, self.given["language"]))
 
     def _line(self, item: planning.Item) -> None:
@@ -266,20 +347,6 @@ class Job:
         if self.console.as_json:
             left_out = batch_views.reasons(plan.left_out)
             self.console.line({"kind": "summary", "totals": plan.totals, "left_out": left_out, "index": index, **more})
-
-
-def unread_line(unread: Omitted) -> dict[str, Any]:
-    """Return what scripts are told of a path that could not be looked into."""
-    return {
-        "kind": "source",
-        "source": str(unread.path.absolute()),
-        **dict.fromkeys(("name", "case")),
-        "status": "failed",
-        "earlier": False,
-        "exit_code": 3,
-        "reason": unread.reason,
-        **dict.fromkeys(("footage_s", "seconds", "counts", "ledger_head")),
-    }
 
 
 def _judge(plan: planning.Plan, work: Work) -> None:

@@ -90,3 +90,17 @@ def _estimate(history: History, footage_s: float, jobs: int) -> str:
 
 def _length(seconds: float | None) -> str:
     return "unknown" if seconds is None else "picture" if seconds == 0 else span(seconds)
+
+
+def unread_line(unread: Omitted) -> dict[str, Any]:
+    """Return what scripts are told of a path that could not be looked into."""
+    return {
+        "kind": "source",
+        "source": str(unread.path.absolute()),
+        **dict.fromkeys(("name", "case")),
+        "status": "failed",
+        "earlier": False,
+        "exit_code": 3,
+        "reason": unread.reason,
+        **dict.fromkeys(("footage_s", "seconds", "counts", "ledger_head")),
+    }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OPENING = "facerecon.commands.batch_worker:CaseRunner"
 _HEARD_EVERY_S = 1.0
-_LONGEST_WAIT_S = 60.0
+_LONGEST_WAIT_S = 120.0
 _MOST_NOTES = 20
 
 

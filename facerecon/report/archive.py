@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from urllib.parse import quote
 
@@ -36,6 +36,19 @@ SIMILARITIES = message(
     "Similarities and likelihood ratios are those that the cases state, each for one track and one person of the "
     "gallery. Several tracks of one person are not several pieces of evidence, and their ratios must not be multiplied."
 )
+CLOCK = message(
+    "Times in UTC are readings of the clock of the machine that captured, when the pictures arrived there. That clock "
+    "may have been wrong, and pictures arrive later than they were taken."
+)
+_REASONS = {
+    "connecting": message("no keyframe had come yet"),
+    "connection-lost": message("the connection was lost"),
+    "stream-ended": message("the sender ended the stream"),
+    "stall": message("no packet came"),
+    "discontinuity": message("the stream's own times jumped"),
+    "killed": message("the capture was killed"),
+    "not-running": message("the capture was not running"),
+}
 _WIDEST = 100.0
 _NARROWEST = 0.6
 _LANES, _LANE_PX = 8, 9
@@ -57,12 +70,36 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Sighting:
-    """One track of a case, in seconds from the beginning of its footage."""
+    """One track of a case, in seconds of its footage's own time.
+
+    `clock`: the time of its first picture by the clock of the machine that captured it (UTC); "": not captured here.
+    """
 
     track: str
     first_s: float
     last_s: float
     picture: Thumbnail | None = None
+    clock: str = ""
+
+
+@dataclass(frozen=True)
+class MissingTime:
+    """A part of a capture's time from which nothing was kept; times are of that machine's clock (UTC)."""
+
+    begin_utc: str
+    end_utc: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class CaptureEntry:
+    """A capture whose segments are sources. `state`: running, unknown, or how it ended; `problem`: why none is told."""
+
+    path: str
+    state: str = "unknown"
+    gaps: tuple[MissingTime, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +109,7 @@ class CaseEntry:
     name: str
     source: str
     footage_s: float | None = None
+    origin_s: float = field(default=0.0, kw_only=True)
     frames: int | None = None
     sightings: tuple[Sighting, ...] = ()
     report: str | None = None
@@ -122,6 +160,7 @@ class ArchiveReport:
     left_out: Mapping[str, tuple[str, ...]]
     pending: tuple[str, ...]
     tool_version: str
+    captures: tuple[CaptureEntry, ...] = ()
 
 
 def render_archive(report: ArchiveReport, language: Language = ENGLISH) -> str:
@@ -141,7 +180,7 @@ class _Page:
     def __init__(self, report: ArchiveReport) -> None:
         self.report = report
         self.title, self.state, self.state_note = tr(TITLE), tr(DERIVED), tr(DERIVED_NOTE)
-        self.checked, self.similarities = tr(CHECKED), tr(SIMILARITIES)
+        self.checked, self.similarities, self.clock_note = tr(CHECKED), tr(SIMILARITIES), tr(CLOCK)
         self.name, self.tool = shown(report.name), report.tool_version
         self.leading = [each for each in report.people if each.leads]
         self.without = [each for each in report.people if not each.leads]
@@ -174,6 +213,7 @@ class _Page:
             ("summary", tr("Summary"), True),
             ("candidates", tr("Candidates across cases"), bool(self.report.people)),
             ("cases", tr("Who appears where and when"), bool(self.report.cases)),
+            ("captures", tr("What was not recorded"), bool(self.report.captures)),
             ("failures", tr("What failed"), bool(self.report.failures)),
             ("pending", tr("What is pending"), bool(self.report.pending)),
             ("left-out", tr("What was left out"), bool(self.report.left_out)),
@@ -216,6 +256,30 @@ class _Page:
         return f"{_clock(sighting.first_s)} – {_clock(sighting.last_s)}"
 
     @staticmethod
+    def moment(sighting: Sighting) -> str:
+        return tr("captured about {utc}, by the capturing machine's clock", utc=sighting.clock)
+
+    # --- captures ---
+
+    @staticmethod
+    def state_of(capture: CaptureEntry) -> str:
+        if capture.problem:
+            return tr("The capture cannot be read: {reason}", reason=recorded(capture.problem))
+        if capture.state == "running":
+            return tr("The capture was running when this page was made.")
+        if capture.state == "unknown":
+            return tr("The end of the capture is not recorded: it was killed, or is about to go on.")
+        return tr("The capture has ended.")
+
+    @staticmethod
+    def missing(gap: MissingTime) -> str:
+        return tr("{begin} to {end}, {seconds}", begin=gap.begin_utc, end=gap.end_utc, seconds=duration(gap.seconds))
+
+    @staticmethod
+    def why_missing(gap: MissingTime) -> str:
+        return tr(_REASONS[gap.reason]) if gap.reason in _REASONS else shown(gap.reason)
+
+    @staticmethod
     def facts(case: CaseEntry) -> str:
         parts = [_footage(case.footage_s)]
         if case.frames is not None:
@@ -228,8 +292,12 @@ class _Page:
     @staticmethod
     def bars(case: CaseEntry) -> list[tuple[float, float, int]]:
         """(left, width, top) of every track: in percent of the footage, and in pixels, in `_LANES` lanes."""
-        length = max([case.footage_s or 0.0, *(each.last_s for each in case.sightings)])
-        return [(*_bar(each, length), n % _LANES * _LANE_PX) for n, each in enumerate(case.sightings) if length > 0]
+        length = max([case.footage_s or 0.0, *(each.last_s - case.origin_s for each in case.sightings)])
+        return [
+            (*_bar(each, case.origin_s, length), n % _LANES * _LANE_PX)
+            for n, each in enumerate(case.sightings)
+            if length > 0
+        ]
 
     @staticmethod
     def lanes_px(case: CaseEntry) -> int:
@@ -262,7 +330,7 @@ def _footage(seconds: float | None) -> str:
     return tr("picture") if seconds == 0 else tr("{time} of footage", time=_clock(seconds))
 
 
-def _bar(sighting: Sighting, length_s: float) -> tuple[float, float]:
+def _bar(sighting: Sighting, origin_s: float, length_s: float) -> tuple[float, float]:
     width = max(_NARROWEST, _WIDEST * (sighting.last_s - sighting.first_s) / length_s)
-    left = min(_WIDEST - width, max(0.0, _WIDEST * sighting.first_s / length_s))
+    left = min(_WIDEST - width, max(0.0, _WIDEST * (sighting.first_s - origin_s) / length_s))
     return round(left, 2), round(width, 2)
