@@ -42,6 +42,7 @@ from facerecon.commands.batch_options import (
     Retry,
     Since,
     WorkerCpus,
+    isolated,
 )
 from facerecon.commands.batch_worker import OPENING
 from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
@@ -94,10 +95,11 @@ def batch(
     What is finished is never done again. Exit 6 when sources failed; each is listed, and the others are done.
     """
     console = Console(quiet=quiet, as_json=as_json)
-    bench = Workbench(console, profile, tuple(set_ or ()), device, Facts(None, operator, purpose))
+    overrides = [*isolated(), *(set_ or ())]
+    bench = Workbench(console, profile, tuple(overrides), device, Facts(None, operator, purpose))
     given = {
         "profile": str(Path(profile).absolute()) if Path(profile).is_file() else profile,
-        "set": list(set_ or ()),
+        "set": overrides,
         "device": device,
         "gallery": None if gallery is None else str(gallery.absolute()),
         "calibration": [str(each.absolute()) for each in calibration or ()],

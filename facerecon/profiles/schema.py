@@ -11,8 +11,10 @@ from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.profiles.sections import Detect, Extract, Recognize, Section, Shots, Track
 from facerecon.profiles.steps import LEARNED_KINDS, RestoreStep, Step
 
-_ADDED = (("extract", "isolation", "none"), ("extract", "decoder_timeout_s", 60.0))
+_ADDED = (("extract", "decoder_timeout_s", 60.0),)
 """Keys that profiles of older cases lack, with what these did: their digests stay what they were."""
+_DECIDE_NOTHING = (("extract", "isolation"),)
+"""Keys that decide where something is computed, never what: the digest is of what decides results."""
 INTERPOLATIONS = frozenset({"nearest", "bicubic", "lanczos"})
 
 
@@ -112,8 +114,13 @@ class Profile(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the resolved profile's canonical JSON, without keys of `_ADDED` that say what older ones meant."""
+        """SHA-256 of the resolved profile's canonical JSON: of all that decides results.
+
+        Keys of `_DECIDE_NOTHING` are left out, and those of `_ADDED` where they say what profiles without them meant.
+        """
         resolved = self.resolved()
+        for section, key in _DECIDE_NOTHING:
+            del resolved[section][key]
         for section, key, meant in _ADDED:
             if resolved[section][key] == meant:
                 del resolved[section][key]

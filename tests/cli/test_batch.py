@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from facerecon.batch.journal import locked
 from facerecon.commands import batch
@@ -84,6 +85,20 @@ def test_every_file_is_accounted_for_and_a_second_call_redoes_nothing(archive: P
     assert [each["earlier"] for each in repeated] == [True] * 4
     assert summary_again["totals"] == summary["totals"]
     assert "nothing is left to do" in run(tmp_path, archive).err
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.skipif(sys.platform != "linux", reason="decoders are isolated on Linux only")
+@pytest.mark.parametrize(("override", "isolation"), [((), "process"), (("--set", "extract.isolation=none"), "none")])
+def test_a_batch_decodes_in_processes_of_their_own_unless_told_otherwise(
+    archive: Path, tmp_path: Path, override: tuple[str, ...], isolation: str
+) -> None:
+    assert run(tmp_path, archive / "cam1", "--quiet", *override).code == 0
+    found = {path.read_text() for path in (tmp_path / "cases").rglob("profile.yaml")}
+    assert [yaml.safe_load(each)["extract"]["isolation"] for each in found] == [isolation]
+    other = ("--set", f"extract.isolation={'none' if isolation == 'process' else 'process'}")
+    before = heads(tmp_path)
+    assert (run(tmp_path, archive / "cam1", "--quiet", *other).code, heads(tmp_path)) == (0, before)
 
 
 @pytest.mark.usefixtures("inline")

@@ -138,13 +138,19 @@ def test_models_are_those_of_the_stages_that_run() -> None:
     assert load_profile("evidential").models(recognize=False) == ["retinaface-mobile0.25"]
 
 
+def test_where_footage_is_decoded_is_stated_and_is_no_part_of_the_digest() -> None:
+    """The frames are the same: see `test_isolation_changes_nothing`. So a batch and a run have one digest."""
+    isolated = load_profile("standard", ("extract.isolation=process",))
+    assert isolated.resolved()["extract"]["isolation"] == "process"
+    assert isolated.digest == load_profile("standard").digest
+
+
 def test_keys_that_older_profiles_lack_leave_their_digests_alone() -> None:
     standard = load_profile("standard")
     assert (standard.extract.isolation, standard.extract.decoder_timeout_s) == ("none", 60.0)
     said = load_profile("standard", ("extract.isolation=none", "extract.decoder_timeout_s=60"))
     assert said.digest == standard.digest
-    for override in ("extract.isolation=process", "extract.decoder_timeout_s=5"):
-        assert load_profile("standard", (override,)).digest != standard.digest
+    assert load_profile("standard", ("extract.decoder_timeout_s=5",)).digest != standard.digest
     older = standard.resolved()
     del older["extract"]["isolation"], older["extract"]["decoder_timeout_s"]
     assert sha256_bytes(canonical_json(older)) == standard.digest
