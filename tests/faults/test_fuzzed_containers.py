@@ -15,7 +15,7 @@ from facerecon.video import open_source
 from tests.faults.fuzz_containers import fuzz
 from tests.faults.mutations import MUTATIONS, mutant, write_clips
 
-MUTANTS = 180
+MUTANTS = 120
 COMPARED = 48
 
 
