@@ -12,28 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from facerecon.batch.units import Hear, Unit
+from facerecon.suffixes import PICTURES, VIDEOS
 
 OPENING = "facerecon.batch.probing:Prober"
-MEDIA_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".wmv", ".asf", ".flv"}
-    | {".3gp", ".h264", ".264", ".h265", ".265", ".hevc", ".dav", ".mjpg", ".mjpeg", ".vob", ".ogv", ".jpg", ".jpeg"}
-    | {
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".gif",
-        ".jp2",
-        ".j2k",
-        ".pgm",
-        ".ppm",
-        ".pnm",
-    }
-)
+MEDIA_SUFFIXES = PICTURES | VIDEOS
 """A file named so is a source even when it cannot be read: that is a failure, not something to pass over."""
 # FFmpeg draws text files as terminal pictures, and reads these lists as the files that they name.
 _NO_FOOTAGE = frozenset({"tty", "concat", "hls", "dash", "ffmetadata", "lavfi"})

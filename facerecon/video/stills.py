@@ -15,6 +15,7 @@ from facerecon.errors import EvidenceError
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.profiles import Sample
 from facerecon.records import Frame, Skipped, SourceRecord, Timestamp
+from facerecon.suffixes import PICTURES, VIDEOS
 from facerecon.video.readers import LOCAL, Reader
 from facerecon.video.sources import (
     NOT_SAMPLED,
@@ -30,56 +31,6 @@ from facerecon.video.sources import (
     require_text,
     source_name,
     unreadable,
-)
-
-_PICTURE_SUFFIXES = frozenset(
-    {
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".gif",
-        ".jp2",
-        ".j2k",
-        ".pgm",
-        ".ppm",
-        ".pnm",
-    }
-)
-_VIDEO_SUFFIXES = frozenset(
-    {
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".ts",
-        ".m2ts",
-        ".mts",
-        ".mpg",
-        ".mpeg",
-        ".wmv",
-        ".asf",
-        ".flv",
-        ".3gp",
-        ".h264",
-        ".264",
-        ".h265",
-        ".265",
-        ".hevc",
-        ".dav",
-        ".mjpg",
-        ".mjpeg",
-        ".vob",
-        ".ogv",
-    }
 )
 
 
@@ -224,9 +175,9 @@ def _not_a_picture(entry: Path, reader: Reader) -> str:
         return "hidden"
     if not entry.is_file():
         return "folder" if entry.is_dir() else "special file"
-    if suffix in _VIDEO_SUFFIXES:
+    if suffix in VIDEOS:
         return "video"
-    if suffix in _PICTURE_SUFFIXES:
+    if suffix in PICTURES:
         return ""
     try:
         return "not a picture" if reader.kind(entry) is None else ""
