@@ -30,6 +30,7 @@ from facerecon.capture.clock import Clock, Moment
 from facerecon.capture.records import Reason, StreamFacts
 from facerecon.errors import UsageError
 from facerecon.hashing import sha256_bytes
+from facerecon.leaving import left_waiting
 
 Transport = Literal["tcp", "udp"]
 FORMATS = "rtsp,mpegts,mpjpeg,flv,matroska,webm,mov,mp4,mpeg,ogg,nut"
@@ -166,7 +167,9 @@ class Reader:
         """End the connection. A thread that still waits for the sender closes it by itself within the timeout."""
         self._stop.set()
         self._thread.join(_FAREWELL_S)
-        if not self._thread.is_alive():
+        if self._thread.is_alive():
+            left_waiting(self._thread)
+        else:
             self._close()
 
     def next(self, timeout_s: float) -> Event | None:

@@ -14,6 +14,7 @@ import typer
 from facerecon import __version__
 from facerecon.console import Console
 from facerecon.errors import FacereconError
+from facerecon.leaving import leave
 
 app = typer.Typer(
     name="facerecon",
@@ -66,7 +67,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit with the code of DESIGN's table."""
-    sys.exit(run(arguments))
+    leave(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
