@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed ## Run the whole job on a rendered sample clip and print where the report is.
 	$(BIN)/facerecon demo
 
-test: $(VENV)/.installed-dev ## Run all tests, with the network blocked.
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev ## Run all tests, with the network blocked. Each process of the tests needs some 3 GB.
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: test lint types layers ratios ## What CI runs.
 

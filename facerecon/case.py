@@ -35,6 +35,7 @@ from facerecon.manifest import (
     read_bytes,
     require_case,
 )
+from facerecon.memory import give_back
 from facerecon.profiles import Profile
 from facerecon.records import CaseInfo, Record
 from facerecon.recovery import MARK, Recovered, clear_half_made, half_made, recovered
@@ -319,6 +320,7 @@ class Case:
 
         Whatever ends the block otherwise is written to the ledger, with what had been finished, and raised on.
         """
+        give_back()
         run = StageRun(self, name, len(self.runs(name)) + 1, attempt(self.ledger.entries, name, details))
         details = {"run": run.number, **run.attempt_account, **details}
         try:
@@ -336,6 +338,7 @@ class Case:
             self.note(f"{name}.finished", {**details, **run.details}, inputs, run.outputs)
         finally:
             run.end(sealed=self._manifest.state == f"{name}.finished")
+            give_back()
 
 
 # --- files ---------------------------------------------------------------------------------------------

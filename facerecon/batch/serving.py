@@ -18,10 +18,12 @@ from typing import Any
 from facerecon.batch.units import Note, Opening, Progress, Unit, attempt
 from facerecon.errors import FacereconError
 from facerecon.interruption import held
+from facerecon.memory import one_heap
 
 
 def serve(pipe: Connection[Any, Any], opening: Opening) -> None:
     """Work until there is no more to do, the parent says stop, or the parent is gone."""
+    one_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_follow_parent, daemon=True).start()

@@ -15,6 +15,7 @@ from facerecon import __version__
 from facerecon.console import Console
 from facerecon.errors import FacereconError
 from facerecon.leaving import leave
+from facerecon.memory import one_heap
 
 app = typer.Typer(
     name="facerecon",
@@ -77,6 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         0 completed, 1 a bug, 2 usage, 3 evidence, 4 integrity, 5 resource, 6 batch with failures, 130 interrupted.
     """
     console = Console()
+    one_heap()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         typer.main.get_command(app)(args=arguments, prog_name="facerecon")

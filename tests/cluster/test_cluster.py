@@ -30,7 +30,7 @@ CHEAP = (
     *("--no-pdf", "--set", "enhance.steps=[{kind: resize, method: bicubic, scale: 2}]", "--set", "enhance.shots=1"),
     *("--set", "extract.motion.enabled=false", "--set", "detect.batch=2"),
 )
-_LONGEST_S = 240
+_LONGEST_S = 600
 
 
 @dataclass(frozen=True)

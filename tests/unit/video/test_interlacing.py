@@ -76,7 +76,9 @@ def noisy(number: int, width: int, height: int) -> Pixels:
     return np.clip(true_frame(number) + noise, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("picture", [numbered, lambda number, *_: true_frame(number), noisy], ids=["numbered", "clean", "noisy"])
+@pytest.mark.parametrize(
+    "picture", [numbered, lambda number, *_: true_frame(number), noisy], ids=["numbered", "clean", "noisy"]
+)
 def test_progressive_video_is_left_alone(tmp_path: Path, picture: Any) -> None:
     path = write_video(tmp_path / "a.mkv", picture=picture, size=SIZE, frames=COUNT)
     source = open_source(path, deinterlace="auto")
