@@ -26,12 +26,12 @@ from facerecon.records import Record
 
 ORDER: Final = (
     *("seed", "width", "blur", "linear", "defocus", "motion", "angle", "gain", "warm", "cold", "poisson", "noise"),
-    *("jpeg", "crf", "interlace", "rolling", "bands", "sharpen", "rescale", "mjpeg"),
+    *("jpeg", "crf", "interlace", "rolling", "bands", "sharpen", "rescale", "mjpeg", "frames"),
 )
 """The slot of each key. New keys go to the end: what stands here keeps its place for good."""
 SLOTS: Final = 64
 """Uniform numbers that one draw takes from the generator; more than there are keys, so that keys can be added."""
-_WHOLE = frozenset({"jpeg", "crf", "mjpeg"})
+_WHOLE = frozenset({"jpeg", "crf", "mjpeg", "frames"})
 _NEEDS: Final = {"bands": "rolling"}
 _ANGLE_DEG = 90.0
 _SEEDS = 2**32
@@ -99,6 +99,7 @@ class Ranges(Record):
     sharpen: Drawn | None = None
     rescale: Drawn | None = None
     mjpeg: Drawn | None = None
+    frames: Drawn | None = None
 
     @model_validator(mode="after")
     def _stays_within_the_keys_own_ranges(self) -> Ranges:

@@ -30,6 +30,7 @@ _LEARNED = "A trained model made it and may have added detail that was not recor
 _INVENTED = "Map: the detail of the enhanced picture that the original is too coarse to hold."
 _UNCERTAIN = "Map: the error that the model itself expects."
 _COUNT = "Map: the effective number of frames behind each pixel of the fused picture."
+_DEVIATION = "Map: how far the frames behind each pixel of the fused picture differ from each other."
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,8 @@ def _fused(contents: Contents, record: FusedRecord, chips: Mapping[str, ChipReco
         yield Derivation(record.path, origin, "Derived_From", role, "facerecon:ProcessingFacet", shared | share)
     yield from _steps(contents.file_id(record.reference_path), record.steps)
     yield Derivation(record.count_path, contents.file_id(record.path), "Derived_From", _COUNT)
+    if record.deviation_path:
+        yield Derivation(record.deviation_path, contents.file_id(record.path), "Derived_From", _DEVIATION)
 
 
 # --- render and recognize ---------------------------------------------------------------------------------------------

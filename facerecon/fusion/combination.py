@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerecon.faces.alignment import Affine
-from facerecon.fusion.registration import Registration, luminance, register
+from facerecon.fusion.registration import Registration, register
 from facerecon.records import RGB, FaceView
 
 Plane = npt.NDArray[np.float32]
@@ -189,7 +189,7 @@ def _back_projected(mean: Plane, frames: Sequence[_Registered], weights: Plane, 
 
 
 def _deviation(frames: Sequence[_Registered], weights: Plane, mean: Plane) -> Plane:
-    centre = luminance(np.clip(mean, 0, 255).astype(np.uint8))
+    centre = cv2.cvtColor(np.clip(mean, 0, 255), cv2.COLOR_RGB2GRAY)
     total = np.maximum(weights.sum(axis=0), 1e-9)
     squares = sum(
         (weight * np.square(cv2.cvtColor(frame.fine, cv2.COLOR_RGB2GRAY) - centre))

@@ -1,4 +1,7 @@
-"""The fused picture of a track: which shots go in, what comes out, and the record of every frame and weight (R29)."""
+"""The fused picture of a track: which shots go in, what comes out, and the record of every frame and weight (R29).
+
+Owns the two maps beside it and their colours: how many frames stand behind each pixel, and how far these differ.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,11 @@ from facerecon.profiles import Enhance
 from facerecon.profiles.steps import TONE_KINDS
 from facerecon.records import RGB, ChipRecord, FaceChip, FusedFrame, FusedRecord, StepRecord, TrackRecord
 
+DEVIATION_SCALE_LEVELS = 32.0
+"""The deviation map's brightest colour: frames that differ by this many grey levels or more, in every case alike."""
+DEVIATION_MIN_COUNT = 1.5
+"""Where fewer frames than this count, none is left to differ from: the deviation map is light grey there."""
+_NOTHING_TO_COMPARE = 200
 DESCRIPTION = (
     "Averages several frames of one face, registered to a fraction of a pixel, on a finer grid; pixels that disagree "
     "count less; then sharpens until the result, seen again through the camera, reproduces the recorded frames."
@@ -32,7 +40,7 @@ REFERENCE = (
 def fuse_track(
     run: StageRun, track: TrackRecord, chips: Sequence[FaceChip], settings: Enhance, watch: Stopwatch
 ) -> FusedRecord | str:
-    """Fuse a track's shots, the reference first, and write the picture and its map; or say why that cannot be done."""
+    """Fuse a track's shots, the reference first, and write the picture and its maps; or say why that cannot be done."""
     with watch.measure("fuse"):
         fused = fuse(
             [chip.view for chip in chips],
@@ -75,7 +83,8 @@ def _write(
         "Source SHA-256": run.case.info.source.sha256,
         "Frames": ", ".join(f"{chip.frame_id} {weight:.4f}" for chip, weight in zip(chips, fused.weights, strict=True)),
     }
-    path, count_path = (f"faces/{track.id}/{name}{run.suffix}.png" for name in ("fused", "fused-count"))
+    names = ("fused", "fused-count", "fused-deviation")
+    path, count_path, deviation_path = (f"faces/{track.id}/{name}{run.suffix}.png" for name in names)
     height, width = toned.pixels.shape[:2]
     return FusedRecord(
         id=f"{track.id}/fused{run.suffix}",
@@ -94,6 +103,19 @@ def _write(
         ),
         mean_count=round(float(fused.count.mean()), 3),
         median_deviation_levels=round(float(np.median(fused.deviation)), 3),
+        deviation_path=deviation_path,
+        deviation_sha256=run.write(
+            deviation_path, encode_png(deviation_map(fused), text | {"Title": _deviation_title(path)})
+        ),
+        deviation_scale_levels=DEVIATION_SCALE_LEVELS,
+    )
+
+
+def _deviation_title(path: str) -> str:
+    return (
+        f"MAP: how far the frames behind each pixel of {path} differ (standard deviation of their lightness). "
+        f"Black: not at all; nearly white: {DEVIATION_SCALE_LEVELS:g} of 255 grey levels or more; "
+        "light grey: hardly more than one frame"
     )
 
 
@@ -121,6 +143,18 @@ def count_map(fused: Fused) -> RGB:
     most = max(2, len(fused.weights))
     levels = np.clip((fused.count - 1) * (255 / (most - 1)), 0, 255).astype(np.uint8)
     return np.asarray(cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def deviation_map(fused: Fused) -> RGB:
+    """Return how far the frames behind each pixel differ as colours: black for not at all, nearly white for the most.
+
+    The most is `DEVIATION_SCALE_LEVELS` grey levels or more, whatever the case. Light grey where fewer than
+    `DEVIATION_MIN_COUNT` frames count: one frame agrees with itself, and dark there would say what nobody measured.
+    """
+    shares = np.clip(np.rint(fused.deviation * (255 / DEVIATION_SCALE_LEVELS)), 0, 255).astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(shares, cv2.COLORMAP_MAGMA), cv2.COLOR_BGR2RGB)
+    colours[fused.count < DEVIATION_MIN_COUNT] = _NOTHING_TO_COMPARE
+    return np.asarray(colours, np.uint8)
 
 
 def neighbours_of(chip: FaceChip, others: Sequence[FaceChip], min_correlation: float) -> tuple[RGB, ...]:

@@ -147,11 +147,14 @@ def _fused(carried: Carried, record: FusedRecord) -> FusedRecord | None:
     hidden = whole.choice.hides(record.track)
     if hidden or any(whole.regions(frame.chip) for frame in record.frames):
         # Its frames were laid over each other, and the way each was moved is not on record.
-        whole.withhold(OF_TRACK if hidden else OVERLAPPED, record.path, record.count_path, *_step_paths(record.steps))
+        maps = (record.count_path, record.deviation_path)
+        whole.withhold(OF_TRACK if hidden else OVERLAPPED, record.path, *maps, *_step_paths(record.steps))
         return None
     for path in _step_paths(record.steps):
         carried.picture(path)
     digests = {"file_sha256": carried.picture(record.path), "count_sha256": carried.picture(record.count_path)}
+    if record.deviation_path:
+        digests["deviation_sha256"] = carried.picture(record.deviation_path)
     return record.model_copy(update=digests)
 
 

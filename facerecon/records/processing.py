@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from facerecon.records.evidence import Counts, Record, Sha256
 
@@ -90,7 +90,9 @@ class FusedFrame(Record):
 class FusedRecord(Record):
     """A track's fused picture (R29). `content` is its size without the label strip; the reference's times `scale`.
 
-    `count_path` shows the effective number of frames behind each pixel; `mean_count` is its mean.
+    `count_path` shows the effective number of frames behind each pixel; `mean_count` is its mean. `deviation_path`
+    shows by how many grey levels these frames differ there, up to `deviation_scale_levels`, and
+    `median_deviation_levels` is the median. Earlier versions made no map of it.
     """
 
     id: str
@@ -107,6 +109,17 @@ class FusedRecord(Record):
     count_sha256: Sha256
     mean_count: float
     median_deviation_levels: float
+    deviation_path: str | None = None
+    deviation_sha256: Sha256 | None = None
+    deviation_scale_levels: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _a_map_is_told_whole(self) -> Self:
+        """Refuse a map that nobody can check or read: without its digest, or without what its colours stand for."""
+        told = (self.deviation_path, self.deviation_sha256, self.deviation_scale_levels)
+        if len({each is None for each in told}) > 1:
+            raise ValueError("deviation_path, deviation_sha256 and deviation_scale_levels go together")
+        return self
 
 
 class RenderedRecord(Record):

@@ -14,6 +14,7 @@ from facerecon.report.figures import COMPUTED, ComparisonFigure, Picture
 from facerecon.report.language import message, tr
 from facerecon.report.timeline import Timeline
 
+RGB8 = tuple[int, int, int]
 Tone = Literal["body", "lead", "note", "warning", "result"]
 _LABELS = {"Figure": message("Figure {number}"), "Table": message("Table {number}")}
 
@@ -88,11 +89,26 @@ class TrackKeys:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What the colours of a map stand for: `stops` (RGB, 0..255) in even steps from `low` to `high`, which are words.
+
+    `apart` says what `apart_colour`, which is none of the scale's, stands for.
+    """
+
+    stops: tuple[RGB8, ...]
+    low: str
+    high: str
+    apart: str
+    apart_colour: RGB8
+
+
+@dataclass(frozen=True)
 class Card:
     """Pictures of one thing and a few lines about it; `target` is the id of the section with more.
 
     A card with `keys` stands for a track; renderers with room draw what is `beside` its picture. A card with `map_of`
-    holds a map that covers exactly the content of that original (its path); `map_name` is its name in a viewer.
+    holds a map that covers the content of that original (its path), from its top; `map_name` is its name in a viewer,
+    and `scale` what its colours stand for.
     """
 
     title: str
@@ -104,6 +120,7 @@ class Card:
     keys: TrackKeys | None = None
     map_of: str = ""
     map_name: str = ""
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)

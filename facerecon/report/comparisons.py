@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from facerecon.records import ChipRecord, FusedRecord, RestoredRecord, StepRecord
 from facerecon.report import wording
-from facerecon.report.blocks import Beside, Block, Card, Cards, Comparison, StepView, Text
+from facerecon.report.blocks import Beside, Block, Card, Cards, Comparison, Scale, StepView, Text
 from facerecon.report.content import CaseReport
 from facerecon.report.figures import Album, ComparisonFigure, Picture
 from facerecon.report.language import message, tr
 from facerecon.report.notation import pixels, plural, short, shown
 from facerecon.report.recorded import recorded
+from facerecon.report.scales import deviation_scale
 from facerecon.report.timeline import Clock
 
 
@@ -43,12 +44,16 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class FusedView:
-    """A track's fused picture beside its reference, and the map of what stands behind it."""
+    """A track's fused picture beside its reference, and the maps of what stands behind it.
+
+    `deviation` is None in cases of earlier versions, which did not make this map.
+    """
 
     record: FusedRecord
     reference: ChipRecord
     figure: ComparisonFigure
     map: Picture
+    deviation: Picture | None = None
 
 
 # --- gathering --------------------------------------------------------------------------------------------------------
@@ -119,7 +124,7 @@ def _left(step: StepRecord) -> str:
 
 
 def fused_view(record: FusedRecord, chip: ChipRecord, album: Album, clock: Clock) -> FusedView:
-    """Gather a fused picture, its reference and its map.
+    """Gather a fused picture, its reference and its maps.
 
     Raises:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
@@ -127,7 +132,15 @@ def fused_view(record: FusedRecord, chip: ChipRecord, album: Album, clock: Clock
     where = _where(chip, clock)
     alts = (tr(_ORIGINAL_PIXELS, face=where), tr("Fused from several frames round {face}", face=where))
     behind = tr("Frames behind each pixel of {picture}", picture=record.path)
-    return FusedView(record, chip, album.comparison(chip, record, alts), album.map(record.count_path, behind))
+    figure = album.comparison(chip, record, alts)
+    return FusedView(record, chip, figure, album.map(record.count_path, behind), _deviation(record, album))
+
+
+def _deviation(record: FusedRecord, album: Album) -> Picture | None:
+    if record.deviation_path is None:
+        return None
+    differ = tr("How far the frames behind each pixel of {picture} differ", picture=record.path)
+    return album.map(record.deviation_path, differ, record.deviation_sha256)
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------
@@ -221,11 +234,7 @@ def _steps(record: RestoredRecord | FusedRecord) -> str:
 
 
 def _maps(shots: Sequence[Shot], fused: FusedView | None) -> Iterator[Block]:
-    cards = []
-    if fused is not None:
-        cards += _map_cards(
-            tr("Frames behind the fused picture"), tr(wording.FRAMES_MAP), (fused.map,), fused.figure.original
-        )
+    cards = [] if fused is None else _fused_maps(fused)
     for shot in shots:
         frame = shown(shot.chip.frame)
         detail, doubt = (
@@ -235,17 +244,37 @@ def _maps(shots: Sequence[Shot], fused: FusedView | None) -> Iterator[Block]:
         cards += _map_cards(detail, tr(wording.DETAIL_MAP), shot.maps, shot.picture)
         cards += _map_cards(doubt, tr(wording.DOUBT_MAP), shot.doubts, shot.picture)
     if cards:
-        doubted = any(shot.doubts for shot in shots)
-        captions = (wording.MAPS_CAPTION, wording.UNCERTAINTY_CAPTION) if doubted else (wording.MAPS_CAPTION,)
-        yield Cards(" ".join(map(tr, captions)), tuple(cards))
+        yield Cards(_maps_caption(shots, fused), tuple(cards))
 
 
-def _map_cards(title: str, name: str, maps: Sequence[Picture], original: Picture) -> list[Card]:
+def _maps_caption(shots: Sequence[Shot], fused: FusedView | None) -> str:
+    parts = [tr(wording.MAPS_CAPTION)]
+    levels = None if fused is None else fused.record.deviation_scale_levels
+    if levels is not None:
+        parts.append(tr(wording.DEVIATION_CAPTION, levels=f"{levels:g}"))
+    if any(shot.doubts for shot in shots):
+        parts.append(tr(wording.UNCERTAINTY_CAPTION))
+    return " ".join(parts)
+
+
+def _fused_maps(fused: FusedView) -> list[Card]:
+    """Return the cards of the maps of a fused picture: how many frames stand behind it, and how far they differ."""
+    original, levels = fused.figure.original, fused.record.deviation_scale_levels
+    cards = _map_cards(tr("Frames behind the fused picture"), tr(wording.FRAMES_MAP), (fused.map,), original)
+    if fused.deviation is not None and levels is not None:
+        title, scale = tr("How far the fused frames differ"), deviation_scale(levels)
+        cards += _map_cards(title, tr(wording.DEVIATION_MAP), (fused.deviation,), original, scale)
+    return cards
+
+
+def _map_cards(
+    title: str, name: str, maps: Sequence[Picture], original: Picture, scale: Scale | None = None
+) -> list[Card]:
     """Return the cards of maps over one original; where there are several of a kind, a map's name says its file."""
     return [
-        Card(title, (each,), (), map_of=original.path, map_name=_map_name(name, each, len(maps)))
+        Card(title, (each,), (), map_of=original.path, map_name=_map_name(name, each, len(maps)), scale=scale)
         if _covers(each, original)
-        else Card(title, (each,), ())
+        else Card(title, (each,), (), scale=scale)
         for each in maps
     ]
 
@@ -255,9 +284,9 @@ def _map_name(name: str, picture: Picture, of: int) -> str:
 
 
 def _covers(picture: Picture, original: Picture) -> bool:
-    """Return whether a map has the content of its original, enlarged by a whole number."""
+    """Return whether a map has the content of its original, enlarged by a whole number; a strip may stand below it."""
     scale = picture.width_px // original.width_px
-    return (picture.width_px, picture.height_px) == (original.width_px * scale, original.height_px * scale)
+    return picture.width_px == original.width_px * scale and picture.height_px >= original.height_px * scale
 
 
 def _original_caption(chip: ChipRecord, figure: ComparisonFigure, clock: Clock) -> str:

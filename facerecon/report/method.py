@@ -190,6 +190,7 @@ def _enhance(history: StageHistory, report: CaseReport) -> Iterator[_Step]:
     fused = next((step for record in report.fused for step in record.steps if step.name == "fusion"), None)
     if fused is not None:
         yield _Step(tr("Fusion"), recorded(fused.description), tr(_LIMITS["fusion"]), fused.reference, fused.parameters)
+    yield from _maps_of_fused(report)
     for step in enhancement_steps(history, report.restored):
         name, learned = shown(step.get("name", tr("step"))), bool(step.get("learned"))
         yield _Step(
@@ -209,6 +210,26 @@ def _enhance(history: StageHistory, report: CaseReport) -> Iterator[_Step]:
             ),
             tr("A picture within the limits can still hold invented detail, finer than the input."),
             parameters=_part(history, "enhance", ("min_downscale_psnr_db", "max_identity_drift")),
+        )
+
+
+def _maps_of_fused(report: CaseReport) -> Iterator[_Step]:
+    levels = next((each.deviation_scale_levels for each in report.fused if each.deviation_scale_levels), None)
+    if levels is not None:
+        yield _Step(
+            tr("Maps of the fused picture"),
+            tr(
+                "Two maps of each fused picture show, pixel by pixel, how many frames count there, and how far these "
+                "differ: the standard deviation of their lightness round their weighted mean, after registration and "
+                "after each frame was brought to the reference's brightness and contrast. The second map's colours run "
+                "from 0 to {levels} of 255 grey levels, in every case alike.",
+                levels=f"{levels:g}",
+            ),
+            tr(
+                "Noise, movement, another expression and wrong registration all make frames differ; the map does not "
+                "tell them apart. Frames that agree can be wrong together: compression repeats errors from frame to "
+                "frame. What disagrees so much that it counts less in the picture counts less in this map, too."
+            ),
         )
 
 

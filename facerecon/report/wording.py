@@ -124,6 +124,7 @@ ORIGINAL = message("ORIGINAL")
 GALLERY = message("GALLERY")
 MAP = message("MAP")
 FRAMES_MAP = message("MAP: frames behind the fused picture")
+DEVIATION_MAP = message("MAP: how far the fused frames differ")
 DETAIL_MAP = message("MAP: detail beyond the original")
 DOUBT_MAP = message("MAP: error that the model expects")
 STEP = message("STEP {number}")
@@ -144,6 +145,14 @@ MAPS_CAPTION = message(
     "MAPS, not pictures. Frames behind each pixel of the fused picture: dark for one, yellow for all. Detail that "
     "the original is too coarse to hold: black for none, yellow for 24 grey levels or more; what lies there may "
     "be right or invented."
+)
+DEVIATION_CAPTION = message(
+    "How far the fused frames differ: the spread (standard deviation) of their lightness round the fused value, once "
+    "they are laid over each other and brought to one brightness; black for none, nearly white for {levels} grey "
+    "levels or more, light grey where hardly more than one frame counts. Noise, movement, another expression and "
+    "frames that do not lie exactly over each other make a place bright. A dark place is no proof that the picture is "
+    "right there: compression can repeat one error in every frame, and what differs most counts little or nothing in "
+    "the fused picture and in this map; there the map of frames is darker."
 )
 UNCERTAINTY_CAPTION = message(
     "Error that the model expects: by how much, on average, the model itself reckons to be off at each pixel, learned "

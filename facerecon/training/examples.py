@@ -5,21 +5,26 @@ Example k of a run depends on the configuration and on k alone: not on workers, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from facerecon.degradation import Degradation, Degraded, Ranges, degrade, draw, face_width_px
-from facerecon.records import RGB, FaceView, Landmarks5
+from facerecon.degradation import Degradation, Degraded, Ranges, degrade, degrade_track, draw, face_width_px
+from facerecon.fusion import fuse
+from facerecon.records import RGB, FaceView, Landmarks5, shift_landmarks
 from facerecon.training.configuration import Data
 from facerecon.training.corpus import Corpus, read_picture
 
 Cut = Callable[[FaceView], RGB]
 """Cuts a face's aligned square out of its picture."""
 _ORDER_STREAM, _EXAMPLE_STREAM, _VALIDATION_STREAM = 1, 2, 3
+_FUSE_SCALES = (2, 4)
+# A fused face is not made wider than this: the square that a restorer sees shows it no wider.
+_FUSED_WIDTH_PX = 70.0
 _LEAST_WIDTH_PX = 4.0
 _LEAST_SIDE_PX = 9.0
 # A hair below the face's own width, so that rounding never asks for more pixels than there are.
@@ -30,7 +35,8 @@ _OWN_WIDTH = 0.999
 class Example:
     """A degraded face and its sharp original as aligned squares, uint8 (side, side, 3); `row` is the corpus's.
 
-    The sharp one is in the degraded one's light: as dark, and as warm or cold.
+    The sharp one is in the degraded one's light: as dark, and as warm or cold. Where the degradation draws several
+    `frames`, the degraded face is those fused, as a track's shots are.
     """
 
     given: RGB
@@ -70,11 +76,12 @@ class Maker:
         if landmarks is None:
             raise AssertionError("a corpus holds found faces only")
         wanted = within(draw(self.ranges, rng), pixels, landmarks)
-        made = degrade(pixels, wanted, landmarks)
-        found = inexact(made.carried(landmarks), self.data, rng)
-        given = self.cut(FaceView(made.pixels, found))
+        made = degrade_track(pixels, wanted, landmarks)
+        views = [FaceView(each.pixels, inexact(each.carried(landmarks), self.data, rng)) for each in made]
+        given = self.cut(one_view(views))
         # The sharp square is cut by the same inexact points: where a face lies in its square is not to be restored.
-        sharp = self.cut(FaceView(_lit(pixels, wanted), _carried_back(found, made))) if self.with_sharp else given
+        points = _carried_back(views[0].landmarks, made[0])
+        sharp = self.cut(FaceView(_lit(pixels, wanted), points)) if self.with_sharp else given
         if mirrored:
             given, sharp = np.fliplr(given), np.fliplr(sharp)
         return Example(given, sharp, row)
@@ -94,6 +101,17 @@ def within(wanted: Degradation, pixels: RGB, landmarks: Landmarks5) -> Degradati
     least = max(_LEAST_WIDTH_PX, _LEAST_SIDE_PX * face / min(pixels.shape[:2]))
     width = min(max(wanted.width, least), face * _OWN_WIDTH)
     return wanted.model_copy(update={"width": width if width >= least else None})
+
+
+def one_view(views: Sequence[FaceView]) -> FaceView:
+    """Return the shots of a face fused onto a finer grid, the first's; a single shot as it is."""
+    if len(views) == 1:
+        return views[0]
+    least, most = _FUSE_SCALES
+    face = face_width_px(views[0].pixels, views[0].landmarks)
+    scale = min(max(math.ceil(_FUSED_WIDTH_PX / face), least), most)
+    fused = fuse(views, [1.0] * len(views), scale=scale)
+    return FaceView(fused.pixels, shift_landmarks(views[0].landmarks, 0.0, 0.0, scale))
 
 
 def _lit(pixels: RGB, wanted: Degradation) -> RGB:

@@ -238,7 +238,10 @@ class Viewer {
     const right = copied(kind === "p" ? this.others[number] : this.maps[number]);
     this.layers = [copied(this.original), right];
     this.covers = covering ? [covering.image.cloneNode(true)] : [];
-    for (const image of this.covers) image.setAttribute("class", "cover");
+    for (const image of this.covers) {
+      image.setAttribute("class", "cover");
+      image.style.aspectRatio = this.pixels.join(" / ");
+    }
     right.image.after(...this.covers);
     if (covering) right.badges.push(covering.badge.cloneNode(true));
     const map = kind === "p" ? covering : this.maps[number];
@@ -368,7 +371,7 @@ function layerOf(view) {
   return { sheet, badge, name: badge.textContent };
 }
 
-// A map has exactly the content of its original, without a strip.
+// A map has the content of its original; a strip below it is shown with it, and never laid over another picture.
 function mapOf(cell) {
   const image = cell.querySelector("img");
   const sheet = make("div", { class: "sheet", style: "--share: 1" }, image.cloneNode(true));

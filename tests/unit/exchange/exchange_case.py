@@ -174,7 +174,7 @@ def enhanced(case: Case) -> None:
     )
     folder = "faces/t0001"
     with case.stage("enhance", details(case), case.digests("faces/")) as run:
-        names = ("f000000.step1", "f000000.restored-m", "f000000.invented", "fused", "fused-count")
+        names = ("f000000.step1", "f000000.restored-m", "f000000.invented", "fused", "fused-count", "fused-deviation")
         digests = {name: run.write(f"{folder}/{name}.png", picture(160, 200, n)) for n, name in enumerate(names)}
         shared = {"track": "t0001", "content": (160, 200), "scale": 4}
         run.record(
@@ -213,6 +213,9 @@ def enhanced(case: Case) -> None:
                 count_sha256=digests["fused-count"],
                 mean_count=1.0,
                 median_deviation_levels=1.0,
+                deviation_path=f"{folder}/fused-deviation.png",
+                deviation_sha256=digests["fused-deviation"],
+                deviation_scale_levels=32.0,
                 **shared,
             ),
         )

@@ -213,7 +213,7 @@ def test_folder_is_a_directory_with_its_pictures(tmp_path: Path) -> None:
 def test_every_picture_leads_back_to_the_source_or_the_gallery(graph: Graph) -> None:
     origins = {graph.named("clip.mp4")["@id"], graph.named("portrait.png")["@id"]}
     pictures = graph.of("uco-observable:RasterPicture")
-    assert len(pictures) == 12
+    assert len(pictures) == 13
     for each in pictures:
         place, steps = each["@id"], 0
         while place not in origins:
@@ -273,6 +273,16 @@ def test_whole_frame_has_its_time_and_no_box(graph: Graph) -> None:
 def test_rejected_frame_is_no_origin_of_the_fused_picture(graph: Graph) -> None:
     origins = targets(graph.named("fused.png")["case-investigation:wasDerivedFrom"])
     assert origins == [graph.named("f000000.original.png")["@id"]]
+
+
+def test_maps_of_the_fused_picture_come_from_it_and_say_what_they_show(graph: Graph) -> None:
+    fused = graph.named("fused.png")["@id"]
+    for name, words in (("fused-count.png", "number of frames"), ("fused-deviation.png", "frames behind each pixel")):
+        made = graph.named(name)
+        assert targets(made["case-investigation:wasDerivedFrom"]) == [fused]
+        assert made["uco-core:description"].startswith("Map: ")
+        assert words in made["uco-core:description"]
+    assert "differ" in graph.named("fused-deviation.png")["uco-core:description"]
 
 
 # --- what was found ---------------------------------------------------------------------------------------------------

@@ -190,6 +190,18 @@ def _pictures(root: Path) -> list[list[RGB]]:
     return [[item.pixels for item in frames if isinstance(item, Frame)] for frames in found]
 
 
+def test_maps_of_fused_pictures_go_with_them(original: Path, made: tuple[Path, Any]) -> None:
+    kinds = ("fused", "fused-count", "fused-deviation")
+    for track in (HIDDEN, BESIDE, APART):
+        assert all((original / f"faces/{track}/{kind}.png").exists() for kind in kinds)
+    for track in (HIDDEN, BESIDE):
+        assert not any((made[0] / f"faces/{track}/{kind}.png").exists() for kind in kinds)
+    assert all((made[0] / f"faces/{APART}/{kind}.png").exists() for kind in kinds)
+    with Case.view(made[0]) as copy:
+        (record,) = collect(copy).fused
+        assert copy.digests()[str(record.deviation_path)] == record.deviation_sha256
+
+
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 

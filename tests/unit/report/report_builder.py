@@ -153,7 +153,9 @@ class Builder:
                 tile_plan="1 tile",
                 downscale_psnr_db=22.4 if learned else None,
                 beyond_rms_levels=3.1 if learned else None,
-                invention_path=self._map(path.replace(".png", ".invented.png"), large) if learned else None,
+                invention_path=self._map(path.replace(".png", ".invented.png"), large, "MAP of detail")
+                if learned
+                else None,
                 identity_drift=0.2 if learned else None,
                 warnings=("reduced to its input's size it differs from the input: PSNR 22.4 dB, limit 24 dB",)
                 if learned
@@ -173,9 +175,12 @@ class Builder:
             kept.append(step.model_copy(update={"path": path}))
         return (*kept, last)
 
-    def _map(self, path: str, like: RGB) -> str:
-        ramp = np.broadcast_to(np.linspace(0, 255, like.shape[1], dtype=np.uint8)[None, :, None], like.shape)
-        self.files[path] = encode_png(np.ascontiguousarray(ramp), {"Title": "MAP"})
+    def _map(self, path: str, like: RGB, strip: str = "", down: bool = False) -> str:
+        """Add a ramp to the right, or down; `strip` stands below it."""
+        along = np.linspace(0, 255, like.shape[0 if down else 1], dtype=np.uint8)
+        ramp = np.broadcast_to(along[:, None, None] if down else along[None, :, None], like.shape)
+        pixels = with_label(np.ascontiguousarray(ramp), strip) if strip else np.ascontiguousarray(ramp)
+        self.files[path] = encode_png(pixels, {"Title": "MAP"})
         return path
 
     def fuse(self, track: str) -> None:
@@ -186,6 +191,7 @@ class Builder:
         path = f"faces/{track}/fused.png"
         self.files[path] = encode_png(with_label(large, "FUSED: not one recorded picture"), {"Title": "FUSED"})
         count_path = self._map(f"faces/{track}/fused-count.png", large)
+        deviation_path = self._map(f"faces/{track}/fused-deviation.png", large, down=True)
         kept = len(chips) - 1
         self.fused.append(
             FusedRecord(
@@ -211,6 +217,9 @@ class Builder:
                 count_sha256=sha256_bytes(self.files[count_path]),
                 mean_count=1.9,
                 median_deviation_levels=4.2,
+                deviation_path=deviation_path,
+                deviation_sha256=sha256_bytes(self.files[deviation_path]),
+                deviation_scale_levels=32,
             )
         )
 

@@ -193,6 +193,21 @@ def test_given_and_sharp_show_the_same_face_at_the_same_place(configured: Config
         assert moved[1] == max(moved) > 0.8
 
 
+def test_several_frames_are_given_fused_and_nearer_to_the_sharp_face(configured: Configure, corpus: Corpus) -> None:
+    noisy = {"width": {"low": 24, "high": 24}, "noise": {"low": 8, "high": 8}, "jpeg": None}
+    tracks = {**noisy, "frames": {"low": 6, "high": 6}}
+    one, six = (maker_of(configured("restorer", degradation=each), corpus) for each in (noisy, tracks))
+    errors = []
+    for number in range(4):
+        pairs = [maker.example(number) for maker in (one, six)]
+        errors.append([np.abs(each.given.astype(float) - each.sharp).mean() for each in pairs])
+        given, sharp = (each.astype(np.float64).mean(axis=2) for each in (pairs[1].given, pairs[1].sharp))
+        moved = [np.corrcoef(given.ravel(), np.roll(sharp, shift, axis=1).ravel())[0, 1] for shift in (-6, 0, 6)]
+        assert moved[1] == max(moved) > 0.8
+    single, fused = np.mean(errors, axis=0)
+    assert fused < 0.9 * single
+
+
 def test_the_light_is_not_to_be_restored(configured: Configure, corpus: Corpus) -> None:
     dark = configured("restorer", degradation={"gain": {"low": 0.2, "high": 0.2}, "warm": {"low": 3000, "high": 3000}})
     example, plain = (maker_of(each, corpus).example(3) for each in (dark, configured("restorer")))
