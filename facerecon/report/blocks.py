@@ -92,14 +92,14 @@ class TrackKeys:
 class Scale:
     """What the colours of a map stand for: `stops` (RGB, 0..255) in even steps from `low` to `high`, which are words.
 
-    `apart` says what `apart_colour`, which is none of the scale's, stands for.
+    `apart` says what `apart_colour`, which is none of the scale's, stands for; "" where there is no such colour.
     """
 
     stops: tuple[RGB8, ...]
     low: str
     high: str
-    apart: str
-    apart_colour: RGB8
+    apart: str = ""
+    apart_colour: RGB8 = (0, 0, 0)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from facerecon.report.figures import Album, ComparisonFigure, Picture
 from facerecon.report.language import message, tr
 from facerecon.report.notation import pixels, plural, short, shown
 from facerecon.report.recorded import recorded
-from facerecon.report.scales import deviation_scale
+from facerecon.report.scales import deviation_scale, frames_scale, levels_scale
 from facerecon.report.timeline import Clock
 
 
@@ -241,8 +241,8 @@ def _maps(shots: Sequence[Shot], fused: FusedView | None) -> Iterator[Block]:
             tr("Detail beyond the original, {frame}", frame=frame),
             tr("Error that the model expects, {frame}", frame=frame),
         )
-        cards += _map_cards(detail, tr(wording.DETAIL_MAP), shot.maps, shot.picture)
-        cards += _map_cards(doubt, tr(wording.DOUBT_MAP), shot.doubts, shot.picture)
+        cards += _map_cards(detail, tr(wording.DETAIL_MAP), shot.maps, shot.picture, levels_scale())
+        cards += _map_cards(doubt, tr(wording.DOUBT_MAP), shot.doubts, shot.picture, levels_scale())
     if cards:
         yield Cards(_maps_caption(shots, fused), tuple(cards))
 
@@ -260,16 +260,15 @@ def _maps_caption(shots: Sequence[Shot], fused: FusedView | None) -> str:
 def _fused_maps(fused: FusedView) -> list[Card]:
     """Return the cards of the maps of a fused picture: how many frames stand behind it, and how far they differ."""
     original, levels = fused.figure.original, fused.record.deviation_scale_levels
-    cards = _map_cards(tr("Frames behind the fused picture"), tr(wording.FRAMES_MAP), (fused.map,), original)
+    title, scale = tr("Frames behind the fused picture"), frames_scale(len(fused.record.frames))
+    cards = _map_cards(title, tr(wording.FRAMES_MAP), (fused.map,), original, scale)
     if fused.deviation is not None and levels is not None:
         title, scale = tr("How far the fused frames differ"), deviation_scale(levels)
         cards += _map_cards(title, tr(wording.DEVIATION_MAP), (fused.deviation,), original, scale)
     return cards
 
 
-def _map_cards(
-    title: str, name: str, maps: Sequence[Picture], original: Picture, scale: Scale | None = None
-) -> list[Card]:
+def _map_cards(title: str, name: str, maps: Sequence[Picture], original: Picture, scale: Scale) -> list[Card]:
     """Return the cards of maps over one original; where there are several of a kind, a map's name says its file."""
     return [
         Card(title, (each,), (), map_of=original.path, map_name=_map_name(name, each, len(maps)), scale=scale)

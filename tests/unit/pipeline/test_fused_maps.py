@@ -19,8 +19,9 @@ from facerecon.pictures import decode_picture
 from facerecon.pipeline.accounts import Context
 from facerecon.pipeline.enhancement import enhance
 from facerecon.pipeline.fusing import DEVIATION_MIN_COUNT, DEVIATION_SCALE_LEVELS, count_map, deviation_map
+from facerecon.pipeline.invention import FULL_SCALE_LEVELS, summarize_doubt
 from facerecon.records import RGB, FaceView, FusedRecord, Landmarks5
-from facerecon.report.scales import deviation_scale
+from facerecon.report.scales import LEVELS, deviation_scale, frames_scale, levels_scale
 from facerecon.stages import Silent
 from tests.fakes import FakeRestorer
 from tests.unit.pipeline.stage_cases import extracted, profile, walk
@@ -108,6 +109,14 @@ def test_the_report_s_scale_has_the_colours_of_the_map() -> None:
         assert np.abs(np.array(stop) - colour).max() <= 4
     assert scale.apart_colour == tuple(deviation_map(measured([0.0], count=1.0))[0, 0])
     assert scale.high.startswith("32 ")
+    counts = frames_scale(5)
+    ramp = [count_map(measured([0.0], count=each))[0, 0].astype(int) for each in np.linspace(1, 5, len(counts.stops))]
+    assert np.abs(np.array(counts.stops) - ramp).max() <= 4
+    assert (counts.low, counts.high) == ("1", "5 frames")
+    levels = levels_scale()
+    doubt = summarize_doubt(np.linspace(0, FULL_SCALE_LEVELS, len(levels.stops), dtype=np.float32)[None]).map[0]
+    assert np.abs(np.array(levels.stops) - doubt.astype(int)).max() <= 4
+    assert FULL_SCALE_LEVELS == LEVELS
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------

@@ -80,8 +80,11 @@ def test_the_page_draws_the_map_and_its_scale() -> None:
     drawn = base64.b64encode(report.picture(MAP)).decode()
     assert sum(drawn in source for source in page.values("src")) == 1
     scales = [value for value in page.values("style") if "linear-gradient" in value]
-    assert len(scales) == 1
-    assert scales[0].index("rgb(0 0 4)") < scales[0].index("rgb(183 55 121)") < scales[0].index("rgb(252 253 191)")
+    (scale,) = (value for value in scales if "rgb(183 55 121)" in value)
+    assert scale.index("rgb(0 0 4)") < scale.index("rgb(183 55 121)") < scale.index("rgb(252 253 191)")
+    maps = [card for card in cards(document(report)) if card.map_of]
+    assert len(scales) == len(maps) > 2
+    assert all(card.scale for card in maps)
     assert sum("background-color: rgb(200 200 200)" in value for value in page.values("style")) == 1
 
 
@@ -91,7 +94,8 @@ def test_a_case_of_an_earlier_version_is_told_as_before() -> None:
     for later in (TITLE, METHOD, "nearly white", "hardly more than one"):
         assert later not in found
         assert later not in Page(page).words
-    assert 'class="scale"' not in page
+    assert "rgb(183 55 121)" not in page
+    assert page.count('class="scale"') == render_html(example.full_case()).count('class="scale"') - 1
     later_lines = set(words(example.full_case()).splitlines())
     others = [line for line in found.splitlines() if line not in later_lines]
     assert all(line.startswith("MAPS, not pictures") or NUMBERED.match(line) for line in others), "nothing else changed"
