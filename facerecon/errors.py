@@ -24,6 +24,10 @@ class ProfileError(UsageError):
     """A processing profile is unknown or invalid; the message names the key (exit 2)."""
 
 
+class AnotherSourceError(UsageError):
+    """A case is there already, made from another source than the one that was given (exit 2)."""
+
+
 class EvidenceError(FacereconError):
     """A source cannot be read, or was decoded less completely than the profile allows (exit 3)."""
 

@@ -29,6 +29,7 @@ def test_exit_codes_are_the_documented_table() -> None:
         "FacereconError": 1,
         "UsageError": 2,
         "ProfileError": 2,
+        "AnotherSourceError": 2,
         "EvidenceError": 3,
         "IntegrityError": 4,
         "ResourceError": 5,

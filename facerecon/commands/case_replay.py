@@ -139,13 +139,13 @@ class _Replay:
             UsageError: it is not where it was, and --source was not given.
             IntegrityError: it is not the source that was recorded.
         """
-        from facerecon.video.opening import source_digest
+        from facerecon.video.opening import reader_for, source_digest, strictest
 
         record = self.original.info.source
         path = (self.wishes.source or Path(record.path)).absolute()
         if not path.exists():
             raise UsageError(f"the source {path} is not there; give {record.name} with --source")
-        now = source_digest(path)
+        now = source_digest(path, reader_for(strictest()))
         if now != record.sha256:
             raise IntegrityError(
                 f"{path} is not the source of case {self.original.root}: sha256 then {record.sha256}, now {now}; "

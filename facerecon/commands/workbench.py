@@ -17,7 +17,7 @@ from facerecon.characters import is_text
 from facerecon.commands.machine import processor
 from facerecon.commands.options import require_text
 from facerecon.console import Console
-from facerecon.errors import IntegrityError, UsageError
+from facerecon.errors import AnotherSourceError, IntegrityError, UsageError
 from facerecon.profiles import INTERPOLATIONS, BroughtModel, Profile, RestoreStep, load_profile, read_profile
 from facerecon.records import CaseInfo
 from facerecon.recovery import half_made
@@ -93,7 +93,8 @@ class Workbench:
         Raises:
             ResourceError: a model's weights are not here.
             EvidenceError: the source cannot be read.
-            UsageError: the case belongs to another source, or what is said of it is no text.
+            AnotherSourceError: the case belongs to another source.
+            UsageError: what is said of it is no text.
         """
         root = root or Path("cases") / (_stem(path))
         if (root / "case.json").exists() and not half_made(root):
@@ -121,7 +122,7 @@ class Workbench:
             EvidenceError: it is not where it was.
             IntegrityError: it is not the file that it was.
         """
-        source = _open(Path(case.info.source.path), _profile_of(case))
+        source = _open(Path(case.info.source.path), _profile_of(case), self.profile)
         if source.record.sha256 != case.info.source.sha256:
             raise IntegrityError(
                 f"source {case.info.source.path} is not the file that case {case.root} was made from: sha256 then "
@@ -132,13 +133,14 @@ class Workbench:
     def _existing(self, root: Path, path: Path) -> tuple[Case, Source]:
         case = Case.open(root)
         try:
-            source = _open(path, _profile_of(case))
+            own = _profile_of(case)
+            source = _open(path, own, own if self.profile_name is None and not self.overrides else self.profile)
         except BaseException:
             case.close()
             raise
         if case.info.source.sha256 != source.record.sha256:
             case.close()
-            raise UsageError(
+            raise AnotherSourceError(
                 f"case {root} is about another source ({case.info.source.name}, SHA-256 "
                 f"{case.info.source.sha256[:12]}...); choose another --case"
             )
@@ -268,18 +270,19 @@ class Workbench:
         return self._calibrations[given]
 
 
-def _open(path: Path, profile: Profile) -> Source:
+def _open(path: Path, profile: Profile, command: Profile | None = None) -> Source:
+    """Open a source as a profile says; whether decoding is isolated is the command's own affair, and no result's."""
     from facerecon.pipeline.preparation import prepared
     from facerecon.video import open_source
 
-    settings = profile.extract
+    settings, decoding = profile.extract, (command or profile).extract
     # Absolute: the case names its source, and later commands may run elsewhere.
     source = open_source(
         path.absolute(),
         deinterlace=settings.deinterlace,
         square_pixels=settings.square_pixels,
-        isolation=settings.isolation,
-        decoder_timeout_s=settings.decoder_timeout_s,
+        isolation=decoding.isolation,
+        decoder_timeout_s=decoding.decoder_timeout_s,
     )
     return prepared(source, settings)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from facerecon.gallery.crops import Enrolled, KeptCrop, entry_id
 from facerecon.gallery.reading import (
     PICTURE_SUFFIXES,
+    Decode,
     GalleryFile,
     list_pictures,
     read_pixels,
@@ -30,6 +31,7 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "Addition",
     "Choice",
+    "Decode",
     "Enrolled",
     "GalleryFile",
     "KeptCrop",

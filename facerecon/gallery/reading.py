@@ -6,7 +6,7 @@ A plain gallery is a folder: one subfolder per person (NAME/*.jpg), or one file 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from facerecon.hashing import sha256_bytes
 from facerecon.pictures import LARGEST_BYTES, decode_picture
 from facerecon.records import RGB
 
+Decode = Callable[[bytes, str], RGB]
+"""Decodes a picture of a given name; raises as `pictures.decode_picture`, which does it in this process."""
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
@@ -74,8 +76,11 @@ def _require_shown(where: str, name: str) -> None:
         raise UsageError(f"{where}: the name {inert(name)} holds {character}; rename it")
 
 
-def read_pixels(picture: GalleryFile) -> tuple[str, RGB | None, str]:
-    """Return a picture's SHA-256, its pixels, and why there are none ("" when there are)."""
+def read_pixels(picture: GalleryFile, decode: Decode = decode_picture) -> tuple[str, RGB | None, str]:
+    """Return a picture's SHA-256, its pixels, and why there are none ("" when there are).
+
+    What is decoded is the bytes that were hashed, whoever decodes them.
+    """
     try:
         if picture.folder is not None and not picture.path.resolve().is_relative_to(picture.folder.resolve()):
             return sha256_bytes(b""), None, "is a link that leads out of the gallery; put the picture itself there"
@@ -85,7 +90,7 @@ def read_pixels(picture: GalleryFile) -> tuple[str, RGB | None, str]:
     except OSError as error:
         return sha256_bytes(b""), None, f"cannot be read: {error.strerror}"
     try:
-        return sha256_bytes(data), decode_picture(data, picture.file), ""
+        return sha256_bytes(data), decode(data, picture.file), ""
     except EvidenceError as error:
         return sha256_bytes(data), None, str(error)
 

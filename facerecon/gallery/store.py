@@ -31,6 +31,7 @@ from facerecon.errors import IntegrityError, UsageError
 from facerecon.gallery.contents import INFO, Contents, load, sealed
 from facerecon.gallery.crops import KeptCrop
 from facerecon.gallery.folder import clear, commit, decided, interrupted, locked, make, sweep, write_file
+from facerecon.gallery.reading import Decode
 from facerecon.gallery.retention import utc_text
 from facerecon.gallery.suspects import SUSPECTS, merged, people, without
 from facerecon.hashing import sha256_bytes
@@ -115,17 +116,22 @@ class Store:
             found.setdefault(entry.sha256, []).append(entry)
         return found
 
-    def crop(self, entry: GalleryEntry) -> KeptCrop:
+    def crop(self, entry: GalleryEntry, decode: Decode = decode_picture) -> KeptCrop:
         """Return an entry's kept pixels.
+
+        Args:
+            entry: the entry.
+            decode: makes pixels of the file's bytes, which are hashed before.
 
         Raises:
             IntegrityError: the file is missing or was changed.
+            EvidenceError: it is no picture.
         """
         path = self.folder / entry.crop_path
         data = read_inside(self.folder, entry.crop_path, LARGEST_BYTES)
         if sha256_bytes(data) != entry.crop_sha256:
             raise IntegrityError(f"{path} was changed: its digest is not the one that was recorded")
-        return KeptCrop(decode_picture(data, entry.crop_path), entry.crop_origin)
+        return KeptCrop(decode(data, entry.crop_path), entry.crop_origin)
 
     def require(self, recognizer: RecognizerRecord) -> None:
         """Make sure that a recognizer's vectors may be compared with the gallery's.

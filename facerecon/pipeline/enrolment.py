@@ -22,6 +22,7 @@ from facerecon.faces.quality import assess
 from facerecon.faces.shots import crop_bounds
 from facerecon.gallery import (
     Choice,
+    Decode,
     Enrolled,
     GalleryFile,
     KeptCrop,
@@ -35,7 +36,9 @@ from facerecon.gallery import (
     refusal,
 )
 from facerecon.hashing import canonical_json, sha256_bytes
+from facerecon.pictures import decode_picture
 from facerecon.pipeline.detection import detect_faces
+from facerecon.pipeline.readers import reader_of
 from facerecon.profiles import Profile
 from facerecon.records import Detection, Embedding, FaceQuality, FaceView, GalleryRecord, RecognizerRecord
 from facerecon.stages import Detector, Listener, Recognizer
@@ -121,7 +124,7 @@ class Examiner:
 
     def examine(self, picture: GalleryFile) -> Examined:
         """Read one picture and put it through the quality gate; nothing is raised for a bad one."""
-        sha256, pixels, problem = read_pixels(picture)
+        sha256, pixels, problem = read_pixels(picture, self._decode)
         if pixels is None:
             return Examined(picture, sha256, None, None, problem)
         earlier = self.seen.get(sha256, [])
@@ -144,6 +147,10 @@ class Examiner:
         accepted = Examined(picture, sha256, face, quality, "", note, crop)
         self.seen.setdefault(sha256, []).append((face, accepted.id))
         return accepted
+
+    @cached_property
+    def _decode(self) -> Decode:
+        return reader_of(self.profile).picture
 
     @property
     def _margin(self) -> float:
@@ -184,7 +191,7 @@ def open_gallery(
     """
     require_statable(folder)
     if is_store(folder):
-        return stored_gallery(read_store(folder), recognizer)
+        return stored_gallery(read_store(folder), recognizer, reader_of(profile).picture)
     return enroll(folder, detector, recognizer, profile, listener)
 
 
@@ -201,8 +208,8 @@ def require_statable(folder: Path) -> None:
         )
 
 
-def stored_gallery(store: Store, recognizer: Recognizer) -> Gallery:
-    """Return a persistent gallery, ready to be compared with; no crop is read before it is wanted.
+def stored_gallery(store: Store, recognizer: Recognizer, decode: Decode = decode_picture) -> Gallery:
+    """Return a persistent gallery, ready to be compared with; no crop is read, and decoded, before it is wanted.
 
     Raises:
         UsageError: it holds nobody, or its vectors are another recognizer's.
@@ -230,7 +237,7 @@ def stored_gallery(store: Store, recognizer: Recognizer) -> Gallery:
                 enrolled_utc=entry.enrolled_utc,
             ),
             Embedding(store.recognizer.id, vector, store.recognizer.metric),
-            partial(store.crop, entry),
+            partial(store.crop, entry, decode),
         )
         for entry, vector in zip(store.entries, store.vectors, strict=True)
     )

@@ -15,7 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from facerecon.errors import UsageError
-from facerecon.gallery import Addition, Choice, GalleryFile, Store, create_store, edit_store, is_store, list_pictures
+from facerecon.gallery import (
+    Addition,
+    Choice,
+    Decode,
+    GalleryFile,
+    Store,
+    create_store,
+    edit_store,
+    is_store,
+    list_pictures,
+)
 from facerecon.gallery.reading import given_suspects
 from facerecon.gallery.retention import utc_text
 from facerecon.pictures import encode_png
@@ -27,6 +37,7 @@ from facerecon.pipeline.enrolment import (
     nothing_enrolled,
     recognizer_record,
 )
+from facerecon.pipeline.readers import reader_of
 from facerecon.profiles import Profile
 from facerecon.records import NOT_STATED, Embedding, FaceView, GalleryEntry, RefusedPicture, similarities
 from facerecon.stages import Detector, Listener, Recognizer, known_operating_point
@@ -128,8 +139,9 @@ def refresh(folder: Path, tools: Tools) -> Store:
         total = len(store.entries)
         tools.listener.started("enroll", total)
         rows: list[npt.NDArray[np.float32]] = []
+        decode = reader_of(tools.profile).picture
         for start in range(0, total, BATCH):
-            views = [_view(store, entry) for entry in store.entries[start : start + BATCH]]
+            views = [_view(store, entry, decode) for entry in store.entries[start : start + BATCH]]
             rows.extend(each.vector for each in tools.recognizer.embed(views))
             tools.listener.advanced("enroll", len(views))
         tools.listener.finished("enroll")
@@ -291,8 +303,8 @@ def _pair(each: GalleryEntry | RefusedPicture, other: GalleryEntry, similarity: 
     return Alike(each.identity, each.file, each.sha256, other.identity, other.file, other.id, other.sha256, similarity)
 
 
-def _view(store: Store, entry: GalleryEntry) -> FaceView:
-    crop = store.crop(entry)
+def _view(store: Store, entry: GalleryEntry, decode: Decode) -> FaceView:
+    crop = store.crop(entry, decode)
     return FaceView(crop.pixels, crop.local(entry.detection).landmarks)
 
 

@@ -256,9 +256,9 @@ def _number(value: Any) -> bool:
 
 
 def _frames(path: Path) -> Iterator[RGB]:
-    from facerecon.video import open_source
+    from facerecon.video.opening import open_source, strictest
 
-    for item in open_source(path).frames(Sample()):
+    for item in open_source(path, isolation=strictest()).frames(Sample()):
         if isinstance(item, Frame):
             yield item.pixels
 

@@ -22,7 +22,7 @@ from facerecon.pipeline.masking import Mask, Region, covered, placed
 from facerecon.pipeline.outputs import Stated, held
 from facerecon.profiles import Sample
 from facerecon.records import RGB, Frame
-from facerecon.video import open_source
+from facerecon.video.opening import open_source, strictest
 from facerecon.video.writing import VideoWriter, WrittenVideo
 
 TITLE = "REDACTED COPY, covered in part for disclosure. "
@@ -141,7 +141,8 @@ def covered_video(video: Stated, scratch: Path, mask: Mask, layout: Layout, dela
     """
     with held(video) as path:
         try:
-            return _written(open_source(path).frames(Sample()), video.sha256, scratch, mask, layout, delay_s)
+            frames = open_source(path, isolation=strictest()).frames(Sample())
+            return _written(frames, video.sha256, scratch, mask, layout, delay_s)
         except EvidenceError as error:
             raise ValueError(str(error).replace(str(path), video.name)) from None
 

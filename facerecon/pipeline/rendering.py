@@ -23,6 +23,7 @@ from facerecon.hashing import canonical_json
 from facerecon.pictures import encode_png, with_label
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.detection import detect_faces
+from facerecon.pipeline.readers import reader_of
 from facerecon.pipeline.steps import classical, step_text
 from facerecon.profiles import ENLARGING_KINDS, ClassicalStep, RestoreStep, Sample
 from facerecon.records import RGB, Detection, FaceView, Frame, RenderedRecord, TrackRecord
@@ -160,6 +161,7 @@ class _Rendering:
             codec=self.settings.codec,
             comment=self._title(),
             sound_after_last_frame=limit is None,
+            reader=reader_of(self.profile),
         )
         with writer:
             for rendered in chain([first], pictures):

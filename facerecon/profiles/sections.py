@@ -79,8 +79,8 @@ class Stretch(Section):
 class Extract(Section):
     """Decoding and sampling. Interlaced fields and pixels that are not square are put right before anything else.
 
-    `isolation`: whether footage is decoded in a process of its own, which cannot harm this one; the frames are the
-    same. Such a decoder is ended when it tells nothing for `decoder_timeout_s`.
+    `isolation`: whether footage, and pictures of a gallery, are decoded in processes of their own, which cannot harm
+    this one; pixels are the same. Such a decoder is ended when it tells nothing for `decoder_timeout_s`.
     """
 
     sample: Sample = Sample()

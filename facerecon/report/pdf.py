@@ -8,15 +8,12 @@ and only fonts inside the typst package are used.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
-
-import typst
+from typing import Any
 
 from facerecon.report import wording
 from facerecon.report.blocks import Comparison, Document, Plot, Section, plots_of
@@ -26,9 +23,11 @@ from facerecon.report.glyphs import covered, printable
 from facerecon.report.language import ENGLISH, Language, speaking, spoken, tr
 from facerecon.report.recorded import bare
 from facerecon.report.sections import document
+from facerecon.report.typesetting import TypesettingError, typesetter
 
 # Level a of PDF/A is level b with tags; PDF/UA makes them usable.
-STANDARDS: list[Literal["a-3a", "ua-1"]] = ["a-3a", "ua-1"]
+STANDARDS = ("a-3a", "ua-1")
+TEMPLATE = "report.typ"
 
 
 def render_pdf(report: CaseReport, language: Language = ENGLISH) -> bytes:
@@ -36,6 +35,7 @@ def render_pdf(report: CaseReport, language: Language = ENGLISH) -> bytes:
 
     Raises:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
+        ResourceError: the process that sets it cannot be started, or dies.
     """
     with speaking(language):
         return _drawn(report)
@@ -45,7 +45,7 @@ def _drawn(report: CaseReport) -> bytes:
     content = document(report)
     try:
         return _compile(content, report.attachments, strict=False)
-    except typst.TypstError as error:
+    except TypesettingError as error:
         # Marks that no one font can set on their letter; a report that names them by number is better than none.
         if "could not be displayed" not in str(error):
             raise
@@ -53,22 +53,13 @@ def _drawn(report: CaseReport) -> bytes:
 
 
 def _compile(content: Document, attached: Sequence[Attachment], strict: bool) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="facerecon-report-") as name:
-        folder = Path(name)
+    with typesetter() as setter:
         data = {**_data(content, strict), "attachments": [_attachment(each) for each in attached]}
-        (folder / "report.json").write_text(json.dumps(data), encoding="utf-8")
-        _write_pictures(content, folder / "pictures")
-        _write_attachments(attached, folder / "attachments")
-        template = folder / "report.typ"
-        template.write_bytes(files("facerecon.report").joinpath("templates/report.typ").read_bytes())
-        return typst.compile(
-            template,
-            root=folder,
-            format="pdf",
-            ignore_system_fonts=True,
-            pdf_standards=[*STANDARDS],
-            timestamp=_date(content),
-        )
+        (setter.folder / "report.json").write_text(json.dumps(data), encoding="utf-8")
+        _write_pictures(content, setter.folder / "pictures")
+        _write_attachments(attached, setter.folder / "attachments")
+        (setter.folder / TEMPLATE).write_bytes(files("facerecon.report").joinpath(f"templates/{TEMPLATE}").read_bytes())
+        return setter.pdf(TEMPLATE, STANDARDS, _date(content))
 
 
 def _write_pictures(content: Document, folder: Path) -> None:

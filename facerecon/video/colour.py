@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Interpolation
 
 from facerecon.pictures import over_white
@@ -78,7 +79,8 @@ Matrix = tuple[int, int, int, int]
 
 def display_matrix(image: Any) -> Matrix:
     """Return (a, b, c, d) of the frame's display matrix, x' = a x + c y, y' = b x + d y, in 1/65536."""
-    for data in image.side_data:
+    # Not `image.side_data`, which keeps what it made: a cycle, in which every frame waits for a garbage collection.
+    for data in SideDataContainer(image):  # type: ignore[call-arg]
         if data.type.name == "DISPLAYMATRIX":
             values = struct.unpack("=9i", bytes(data)[:36])
             return (values[0], values[1], values[3], values[4])

@@ -7,28 +7,32 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from facerecon.errors import EvidenceError
 from facerecon.profiles import Sample
-from facerecon.records import RGB, Timestamp
+from facerecon.records import RGB, Record, Timestamp
 from facerecon.video import messages
 from facerecon.video.confinement import Limits
 from facerecon.video.container import Examined
+from facerecon.video.headers import Header
 from facerecon.video.interlacing import Deinterlace
 from facerecon.video.messages import MalformedError, Message
 from facerecon.video.pages import PictureKind
 from facerecon.video.readers import Reader
+from facerecon.video.soundtracks import SoundPacket, Soundtrack
 from facerecon.video.sources import NOT_SAMPLED, Left, Omission, Step, Steps, Taken, unreadable
 from facerecon.video.spawning import Decoder, Ending, GoneError, SilentError
 from facerecon.video.warden import OUT_OF_MEMORY
 
+_SOUNDTRACKS = TypeAdapter(tuple[Soundtrack, ...])
+R = TypeVar("R", bound=Record)
 MEMORY_BYTES = 4 << 30
 """A decoder's memory: many times what a frame of 8K and the sixteen that it refers to take."""
 _PROCESSOR_S = 3600
@@ -49,6 +53,14 @@ class IsolatedReader(Reader):
     def __init__(self, timeout_s: float, memory_bytes: int = MEMORY_BYTES) -> None:
         """Take how long a decoder may tell nothing, and its memory."""
         self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
+
+    def header(self, path: Path) -> Header:
+        """Look at a file's header only.
+
+        Raises:
+            EvidenceError: it cannot be read, or its decoder ended.
+        """
+        return self._record("header", path, {}, Header)
 
     def kind(self, path: Path) -> PictureKind | None:
         """Say by its content whether a file is a picture.
@@ -82,9 +94,51 @@ class IsolatedReader(Reader):
             return Omission("undecodable", "failed", f"{path.name}: the decoder {_MALFORMED}")
         return step.pixels if isinstance(step, Taken) else step.omission
 
+    def picture(self, data: bytes, name: str) -> RGB:
+        """Decode the bytes of a still picture.
+
+        Raises:
+            EvidenceError: as `pictures.decode_picture`, or its decoder ended.
+        """
+        try:
+            with _file_of(data) as path, closing(self._told("picture", path, {"name": name})) as told:
+                step = next(told, None)
+        except EndedError as error:
+            raise EvidenceError(f"{name} is not a readable picture: the decoder {error}") from None
+        if isinstance(step, Taken):
+            return step.pixels
+        raise EvidenceError(f"{name} is not a readable picture: the decoder {_MALFORMED}")
+
     def animation(self, path: Path, sample: Sample) -> Steps:
         """Decode an animated WebP."""
         return self._steps("animation", path, {"sample": sample.model_dump(mode="json")}, None)
+
+    def soundtracks(self, path: Path) -> tuple[Soundtrack, ...]:
+        """Return a file's audio streams.
+
+        Raises:
+            EvidenceError: it cannot be read, or its decoder ended.
+        """
+        found = self._result("soundtracks", path, {})
+        try:
+            return _SOUNDTRACKS.validate_python(found)
+        except ValidationError:
+            raise _ended(path, _MALFORMED) from None
+
+    def sound(self, path: Path, tracks: Sequence[int]) -> Generator[SoundPacket, None, None]:
+        """Read the packets of these audio streams.
+
+        Raises:
+            EvidenceError: reading stopped with an error, or its decoder ended.
+        """
+        try:
+            with self._decoder("sound", path, {"tracks": list(tracks)}) as decoder:
+                for message in _messages(decoder):
+                    if message.kind != messages.SOUND:
+                        raise MalformedError("no sound")
+                    yield messages.sound(message.body, tracks)
+        except EndedError as error:
+            raise EvidenceError(f"reading stopped: the decoder {error}") from None
 
     def examine(self, path: Path, deinterlace: Deinterlace, square_pixels: bool) -> Examined:
         """Probe a video.
@@ -92,11 +146,8 @@ class IsolatedReader(Reader):
         Raises:
             EvidenceError: as `container.examine`, or its decoder ended.
         """
-        found = self._result("examine", path, {"deinterlace": deinterlace, "square_pixels": square_pixels})
-        try:
-            return Examined.model_validate(found)
-        except ValidationError:
-            raise _ended(path, _MALFORMED) from None
+        arguments = {"deinterlace": deinterlace, "square_pixels": square_pixels}
+        return self._record("examine", path, arguments, Examined)
 
     def video(self, path: Path, found: Examined, sample: Sample) -> Steps:
         """Decode a video that was examined."""
@@ -104,6 +155,12 @@ class IsolatedReader(Reader):
         return self._steps("video", path, arguments, found.frames_expected)
 
     # --- one task -----------------------------------------------------------------------------------------------------
+
+    def _record(self, name: str, path: Path, arguments: dict[str, Any], kind: type[R]) -> R:
+        try:
+            return kind.model_validate(self._result(name, path, arguments))
+        except ValidationError:
+            raise _ended(path, _MALFORMED) from None
 
     def _result(self, name: str, path: Path, arguments: dict[str, Any]) -> Any:
         try:
@@ -170,6 +227,16 @@ class IsolatedReader(Reader):
                 raise EndedError(_MALFORMED) from None
             except GoneError:
                 raise EndedError(_fate(decoder.end(leave=True), limits)) from None
+
+
+@contextmanager
+def _file_of(data: bytes) -> Iterator[Path]:
+    """Yield a path to a file that holds these bytes, in memory: no name in any folder leads to them."""
+    descriptor = os.memfd_create("picture", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        yield Path(f"/proc/self/fd/{descriptor}")
 
 
 def _messages(decoder: Decoder) -> Iterator[Message]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,29 @@ import numpy as np
 from facerecon.characters import is_text
 from facerecon.pictures import MAX_PIXELS
 from facerecon.records import LARGEST_INTEGER, RGB, Timestamp
+from facerecon.video.soundtracks import LARGEST_PACKET_BYTES, SoundPacket
 from facerecon.video.sources import Left, Omission, Outcome, Step, Taken
 
-ALIVE, RESULT, LEFT, TAKEN, FAILED, BROKEN, END = range(1, 8)
-"""Still at work; an answer; frames left out; a frame; evidence that cannot be read; a fault of the program; the end."""
+ALIVE, RESULT, LEFT, TAKEN, FAILED, BROKEN, END, SOUND = range(1, 9)
+"""Still at work; an answer; frames left out; a frame; evidence that cannot be read; a fault of the program; the end; a
+packet of sound."""
 
 HEADER = struct.Struct("<BI")
 """Kind and length of what follows; the pixels of a frame follow that."""
 _FRAME = struct.Struct("<qIIIIB")
-_LARGEST = {ALIVE: 0, RESULT: 1 << 24, LEFT: 1 << 16, TAKEN: _FRAME.size, FAILED: 1 << 16, BROKEN: 1 << 16, END: 0}
+_SOUND = struct.Struct("<IqqqIIB")
+_UNKNOWN = -(1 << 63)
+_LARGEST_TICKS = 1 << 60
+_LARGEST = {
+    ALIVE: 0,
+    RESULT: 1 << 24,
+    LEFT: 1 << 16,
+    TAKEN: _FRAME.size,
+    FAILED: 1 << 16,
+    BROKEN: 1 << 16,
+    END: 0,
+    SOUND: _SOUND.size + LARGEST_PACKET_BYTES,
+}
 _LONGEST_TEXT = 8192
 _DEEPEST = 32
 _SKIPPED = ("not-sampled", "repeats-previous", "outside-edit-list")
@@ -72,6 +86,13 @@ def step(told: Step) -> tuple[bytes, RGB | None]:
     time = told.timestamp
     head = HEADER.pack(TAKEN, _FRAME.size) + _FRAME.pack(time.pts, *time.time_base, width, height, told.keyframe)
     return head, np.ascontiguousarray(told.pixels)
+
+
+def packet(told: SoundPacket) -> bytes:
+    """Return a message that holds a packet of sound."""
+    pts, dts = (_UNKNOWN if ticks is None else ticks for ticks in (told.pts, told.dts))
+    body = _SOUND.pack(told.index, pts, dts, told.duration, *told.time_base, told.keyframe) + told.data
+    return HEADER.pack(SOUND, len(body)) + body
 
 
 # --- receiving --------------------------------------------------------------------------------------------------------
@@ -171,6 +192,29 @@ def head(body: bytes, before: Timestamp | None) -> Head:
     if before is not None and (timestamp.time_base != before.time_base or timestamp.pts <= before.pts):
         raise MalformedError("a frame that is not later than the one before it")
     return Head(timestamp, width, height, bool(keyframe))
+
+
+def sound(body: bytes, tracks: Collection[int]) -> SoundPacket:
+    """Return the packet that a message holds.
+
+    Args:
+        body: of the message.
+        tracks: the streams that were asked for.
+
+    Raises:
+        MalformedError: of another stream, empty, or at a time that cannot be.
+    """
+    if len(body) <= _SOUND.size:
+        raise MalformedError("a packet of another form")
+    index, pts, dts, duration, numerator, denominator, keyframe = _SOUND.unpack_from(body)
+    known = [ticks for ticks in (pts, dts) if ticks != _UNKNOWN]
+    timely = all(abs(ticks) <= _LARGEST_TICKS for ticks in known) and 0 <= duration <= _LARGEST_TICKS
+    if index not in tracks or not timely or keyframe > 1 or not min(numerator, denominator) > 0:
+        raise MalformedError(f"a packet of stream {index} at {pts} and {dts} in ticks of {numerator}/{denominator} s")
+    if max(numerator, denominator) >= 1 << 31:
+        raise MalformedError(f"ticks of {numerator}/{denominator} s")
+    pts, dts = (None if ticks == _UNKNOWN else ticks for ticks in (pts, dts))
+    return SoundPacket(index, pts, dts, duration, (numerator, denominator), bool(keyframe), body[_SOUND.size :])
 
 
 def _no_number(constant: str) -> Any:

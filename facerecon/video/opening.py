@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from facerecon.errors import EvidenceError
+from facerecon.video.confinement import available
 from facerecon.video.interlacing import Deinterlace
 from facerecon.video.isolation import IsolatedReader
 from facerecon.video.readers import LOCAL, Reader
@@ -16,6 +17,16 @@ from facerecon.video.videos import AnimationSource, VideoSource
 
 Isolation = Literal["none", "process"]
 DECODER_TIMEOUT_S = 60.0
+
+
+def reader_for(isolation: Isolation, decoder_timeout_s: float = DECODER_TIMEOUT_S) -> Reader:
+    """Return who looks into files: this process, or, isolated, processes of their own; see `open_source`."""
+    return IsolatedReader(decoder_timeout_s) if isolation == "process" else LOCAL
+
+
+def strictest() -> Isolation:
+    """Return "process" where this system can confine a process, else "none"."""
+    return "process" if available() else "none"
 
 
 def open_source(
@@ -45,7 +56,7 @@ def open_source(
             name is no text.
         ResourceError: decoding cannot be isolated on this system.
     """
-    reader: Reader = IsolatedReader(decoder_timeout_s) if isolation == "process" else LOCAL
+    reader = reader_for(isolation, decoder_timeout_s)
     require_text(path, path)
     mode = _mode(path)
     if stat.S_ISDIR(mode):
@@ -61,15 +72,19 @@ def open_source(
     return VideoSource(path, deinterlace=deinterlace, square_pixels=square_pixels, reader=reader)
 
 
-def source_digest(path: Path) -> str:
+def source_digest(path: Path, reader: Reader = LOCAL) -> str:
     """Return a file's SHA-256, or for a folder the SHA-256 over the canonical JSON of its media files' sorted
     [relative name, sha256] pairs.
+
+    Args:
+        path: a file or a folder.
+        reader: tells which files of a folder are pictures, where their names do not.
 
     Raises:
         EvidenceError: the source is missing or cannot be read.
     """
     if stat.S_ISDIR(_mode(path)):
-        return folder_digest(path)
+        return folder_digest(path, reader)
     return file_digest(path)
 
 

@@ -6,20 +6,28 @@ Whatever a decoder is asked goes through a `Reader`; the sources themselves only
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from facerecon.pictures import decode_picture
 from facerecon.profiles import Sample
 from facerecon.records import RGB
 from facerecon.video.container import Examined, examine, video_steps
 from facerecon.video.footage import Footage
+from facerecon.video.headers import Header, read_header
 from facerecon.video.interlacing import Deinterlace
 from facerecon.video.pages import PictureKind, animation_steps, load_page, picture_facts, picture_kind
+from facerecon.video.soundtracks import SoundPacket, Soundtrack, read_sound, read_soundtracks
 from facerecon.video.sources import Omission, Steps
 
 
 class Reader(ABC):
     """Looks into files of evidence. Every error is an `EvidenceError` of one line."""
+
+    @abstractmethod
+    def header(self, path: Path) -> Header:
+        """Look at a file's header only; see `headers.read_header`."""
 
     @abstractmethod
     def kind(self, path: Path) -> PictureKind | None:
@@ -34,8 +42,20 @@ class Reader(ABC):
         """Decode one page of a picture to RGB, or say why that is impossible."""
 
     @abstractmethod
+    def picture(self, data: bytes, name: str) -> RGB:
+        """Decode the bytes of a still picture to RGB; see `pictures.decode_picture`."""
+
+    @abstractmethod
     def animation(self, path: Path, sample: Sample) -> Steps:
         """Decode an animated WebP; see `pages.animation_steps`."""
+
+    @abstractmethod
+    def soundtracks(self, path: Path) -> tuple[Soundtrack, ...]:
+        """Return a file's audio streams; see `soundtracks.read_soundtracks`."""
+
+    @abstractmethod
+    def sound(self, path: Path, tracks: Sequence[int]) -> Generator[SoundPacket, None, None]:
+        """Read the packets of these audio streams; see `soundtracks.read_sound`."""
 
     @abstractmethod
     def examine(self, path: Path, deinterlace: Deinterlace, square_pixels: bool) -> Examined:
@@ -49,6 +69,10 @@ class Reader(ABC):
 class LocalReader(Reader):
     """Decodes in this process."""
 
+    def header(self, path: Path) -> Header:
+        """Look at a file's header only."""
+        return read_header(Footage(path))
+
     def kind(self, path: Path) -> PictureKind | None:
         """Say by its content whether a file is a picture."""
         return picture_kind(Footage(path))
@@ -61,9 +85,21 @@ class LocalReader(Reader):
         """Decode one page of a picture."""
         return load_page(Footage(path), page)
 
+    def picture(self, data: bytes, name: str) -> RGB:
+        """Decode the bytes of a still picture."""
+        return decode_picture(data, name)
+
     def animation(self, path: Path, sample: Sample) -> Steps:
         """Decode an animated WebP."""
         return animation_steps(Footage(path), sample)
+
+    def soundtracks(self, path: Path) -> tuple[Soundtrack, ...]:
+        """Return a file's audio streams."""
+        return read_soundtracks(Footage(path))
+
+    def sound(self, path: Path, tracks: Sequence[int]) -> Generator[SoundPacket, None, None]:
+        """Read the packets of these audio streams."""
+        return read_sound(Footage(path), tracks)
 
     def examine(self, path: Path, deinterlace: Deinterlace, square_pixels: bool) -> Examined:
         """Probe a video."""

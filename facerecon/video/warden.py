@@ -27,14 +27,17 @@ import PIL
 from PIL import Image
 
 from facerecon.errors import EvidenceError
+from facerecon.pictures import decode_picture
 from facerecon.profiles import Sample
 from facerecon.records import RGB, Timestamp
 from facerecon.video import messages
 from facerecon.video.confinement import Limits, confine, die_with
 from facerecon.video.container import HowRead, examine, video_steps
 from facerecon.video.footage import Footage
+from facerecon.video.headers import read_header
 from facerecon.video.interlacing import Deinterlace
 from facerecon.video.pages import animation_steps, load_page, picture_facts, picture_kind
+from facerecon.video.soundtracks import read_sound, read_soundtracks
 from facerecon.video.sources import Left, Omission, Step, Taken
 
 LONGEST_REQUEST = 1 << 16
@@ -147,6 +150,8 @@ def _work(warden: int, request: bytes, evidence: int, out: int) -> None:
     code = 70
     try:
         die_with(warden)
+        # A decoder lives for as long as a recording: what it drops in cycles must be freed, too.
+        gc.enable()
         evidence, out = _only(evidence, out)
         task = json.loads(request)
         confine(Limits(**task["limits"]))
@@ -214,6 +219,10 @@ def _tell(task: dict[str, Any], evidence: int, out: _Outgoing) -> None:
         out.send(messages.text(messages.BROKEN, f"{type(error).__name__}: {' '.join(str(error).split())}"))
 
 
+def _header(file: Footage, out: _Outgoing) -> None:
+    out.send(messages.document(messages.RESULT, read_header(file).model_dump(mode="json")))
+
+
 def _kind(file: Footage, out: _Outgoing) -> None:
     out.send(messages.document(messages.RESULT, picture_kind(file)))
 
@@ -230,9 +239,24 @@ def _page(file: Footage, out: _Outgoing, page: int) -> None:
         out.step(Taken(Timestamp(pts=0, time_base=(1, 1)), picture, keyframe=True))
 
 
+def _picture(file: Footage, out: _Outgoing, name: str) -> None:
+    with file.open() as opened:
+        pixels = decode_picture(opened.read(), name)
+    out.step(Taken(Timestamp(pts=0, time_base=(1, 1)), pixels, keyframe=True))
+
+
 def _animation(file: Footage, out: _Outgoing, sample: dict[str, Any]) -> None:
     for told in animation_steps(file, Sample.model_validate(sample)):
         out.step(told)
+
+
+def _soundtracks(file: Footage, out: _Outgoing) -> None:
+    out.send(messages.document(messages.RESULT, [each.model_dump(mode="json") for each in read_soundtracks(file)]))
+
+
+def _sound(file: Footage, out: _Outgoing, tracks: list[int]) -> None:
+    for packet in read_sound(file, tracks):
+        out.send(messages.packet(packet))
 
 
 def _examine(file: Footage, out: _Outgoing, deinterlace: Deinterlace, square_pixels: bool) -> None:
@@ -246,10 +270,14 @@ def _video(file: Footage, out: _Outgoing, how: dict[str, Any], sample: dict[str,
 
 
 _TASKS: dict[str, Callable[..., None]] = {
+    "header": _header,
     "kind": _kind,
     "facts": _facts,
     "page": _page,
+    "picture": _picture,
     "animation": _animation,
+    "soundtracks": _soundtracks,
+    "sound": _sound,
     "examine": _examine,
     "video": _video,
 }

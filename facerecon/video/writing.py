@@ -23,6 +23,7 @@ from facerecon.errors import EvidenceError, ResourceError, UsageError
 from facerecon.records import RGB, Record, Timestamp
 from facerecon.video.colour import matrix_name
 from facerecon.video.decoding import listening
+from facerecon.video.readers import LOCAL, Reader
 from facerecon.video.sound import AudioCopy, SoundCopier
 
 VideoCodec = Literal["h264", "ffv1"]
@@ -84,6 +85,7 @@ class VideoWriter:
         crf: int = 16,
         comment: str = "",
         sound_after_last_frame: bool = True,
+        reader: Reader = LOCAL,
     ) -> None:
         """Take what is written and where; nothing is opened yet.
 
@@ -96,6 +98,7 @@ class VideoWriter:
             crf: x264's constant quality, 0 to 51; less is better. Ignored by FFV1.
             comment: words that follow the fixed statement in the file's comment.
             sound_after_last_frame: whether sound goes on after the last picture, for use with a limit.
+            reader: reads the source's sound.
 
         Raises:
             UsageError: the suffix does not fit the codec.
@@ -109,7 +112,7 @@ class VideoWriter:
         self._comment = _statement(source_sha256, comment)
         self._width, self._height = size_px
         self._padding = _padding(codec, size_px)
-        self._source, self._all_sound = source, sound_after_last_frame
+        self._source, self._all_sound, self._reader = source, sound_after_last_frame, reader
         self._stack = contextlib.ExitStack()
         self._clock: _Clock | None = None
         self._frames = 0
@@ -124,7 +127,7 @@ class VideoWriter:
             EvidenceError: the source cannot be read.
             ResourceError: the folder cannot be written, or the target exists.
         """
-        self._sound = SoundCopier(self._source)
+        self._sound = SoundCopier(self._source, self._reader)
         try:
             with _writing(self._path):
                 if self._path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,13 +13,13 @@ import pytest
 import report_builder
 import report_example as example
 import report_facts
-import typst
 
 from facerecon.report import pdf
 from facerecon.report.content import CaseReport
 from facerecon.report.glyphs import printable
 from facerecon.report.pdf import render_pdf
 from facerecon.report.sections import document
+from facerecon.report.typesetting import Typesetter, TypesettingError
 
 
 @pytest.fixture(scope="module")
@@ -103,19 +104,17 @@ def test_small_cases_render(make: Callable[[], CaseReport]) -> None:
 
 def test_hostile_names_reach_typst_as_data_only(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(
-        pdf.typst,
-        "compile",
-        lambda path, **options: (
-            seen.append((path.read_bytes(), (path.parent / "report.json").read_text(encoding="utf-8"), options))
-            or b"%PDF-"
-        ),
-    )
+
+    def recorded(setter: Typesetter, template: str, standards: object, date: object) -> bytes:
+        seen.append(((setter.folder / template).read_bytes(), (setter.folder / "report.json").read_text("utf-8")))
+        return b"%PDF-"
+
+    monkeypatch.setattr(Typesetter, "pdf", recorded)
     render_pdf(example.hostile_case())
     render_pdf(example.full_case())
     assert seen[0][0] == seen[1][0]
     assert report_facts.SCRIPT not in seen[0][0].decode()
-    assert seen[0][2]["ignore_system_fonts"] is True
+    assert json.dumps(report_facts.TYPST)[1:-1] in seen[0][1]
 
 
 def test_hostile_names_render_to_an_archival_file() -> None:
@@ -136,7 +135,7 @@ def test_a_combination_without_a_glyph_is_set_by_number(monkeypatch: pytest.Monk
     def first_try_fails(content: Any, attached: Any, strict: bool) -> bytes:
         tries.append(strict)
         if not strict:
-            raise typst.TypstError("the text could not be displayed with font", "")
+            raise TypesettingError("the text could not be displayed with font")
         return made(content, attached, strict)
 
     monkeypatch.setattr(pdf, "_compile", first_try_fails)
