@@ -81,9 +81,9 @@ def whole_job(
     """Run what the case still needs of the four stages and return the combined document."""
     require_language(language)
     if gallery is not None:
-        from facerecon.pipeline.enrolment import require_statable
+        from facerecon.pipeline.enrolment import require_folder
 
-        require_statable(gallery)
+        require_folder(gallery)
     opened, evidence = bench.case_for(source, root, enhance=True, recognize=gallery is not None)
     with opened:
         _refuse_finished(opened, with_gallery=gallery is not None)

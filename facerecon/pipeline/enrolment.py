@@ -189,18 +189,20 @@ def open_gallery(
             no text.
         IntegrityError: the persistent gallery is damaged.
     """
-    require_statable(folder)
+    require_folder(folder)
     if is_store(folder):
         return stored_gallery(read_store(folder), recognizer, reader_of(profile).picture)
     return enroll(folder, detector, recognizer, profile, listener)
 
 
-def require_statable(folder: Path) -> None:
-    """Make sure that a case can state which gallery it was compared with.
+def require_folder(folder: Path) -> None:
+    """Make sure that there is a gallery folder, and that a case can state which it was.
 
     Raises:
-        UsageError: its path holds bytes that are not UTF-8.
+        UsageError: it is no folder, or its path holds bytes that are not UTF-8.
     """
+    if not folder.is_dir():
+        raise UsageError(f"gallery {folder} is not a folder; give one with NAME/*.jpg or NAME.jpg files")
     if not is_text(str(folder)):
         raise UsageError(
             f"the path of gallery {folder} holds bytes that are not UTF-8, so no record can state it; rename it, or "
@@ -252,8 +254,6 @@ def enroll(folder: Path, detector: Detector, recognizer: Recognizer, profile: Pr
     Raises:
         UsageError: the folder holds no picture, or none can be enrolled (the first reason is given).
     """
-    if not folder.is_dir():
-        raise UsageError(f"gallery {folder} is not a folder; give one with NAME/*.jpg or NAME.jpg files")
     pictures = list_pictures(folder)
     examiner = Examiner(detector, profile)
     examined: list[Examined] = []

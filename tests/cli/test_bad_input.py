@@ -68,6 +68,13 @@ def test_unknown_profile_and_key(facerecon: Program, short_clip: Path, tmp_path:
     assert not (tmp_path / "c").exists()
 
 
+def test_a_gallery_that_is_not_there_is_refused_before_a_case_is_made(
+    facerecon: Program, short_clip: Path, tmp_path: Path
+) -> None:
+    refused(facerecon("run", short_clip, "--gallery", tmp_path / "g", "--case", tmp_path / "c"), 2, "is not a folder")
+    assert not (tmp_path / "c").exists()
+
+
 def test_empty_and_faceless_gallery(facerecon: Program, short_clip: Path, tmp_path: Path) -> None:
     (tmp_path / "g").mkdir()
     refused(facerecon("run", short_clip, "--gallery", tmp_path / "g", "--case", tmp_path / "c"), 2, "holds no picture")
