@@ -23,6 +23,8 @@ from facerecon.records import Record, Sha256
 GENESIS = "0" * 64
 CLOCK_WENT_BACK_S = "clock_went_back_s"
 """The detail of a line before which the machine's clock was set back."""
+COPIED = "source.copied"
+"""The action of a line on a source that was copied from a store, and whose copy was examined."""
 LARGEST_BYTES = 1 << 28
 """No ledger and no manifest is larger (256 MiB): room for some two million files, and bounded memory to parse it."""
 

@@ -6,6 +6,7 @@ Only reads the cases. A case that does not verify is told with the reason, and n
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,20 +45,31 @@ MOST_PICTURES = 24
 THUMBNAIL_PX = 96
 _QUALITY = 90
 Person = tuple[str, str | None]
+GalleryKey = tuple[str, str]
+"""A gallery's digest and that of the profile by which its pictures were enrolled or refused."""
 
 
 @dataclass
 class _People:
-    """Who was compared in how many cases, and the leads to each."""
+    """Who belongs to which galleries, how many cases were compared with each of these, and the leads to everybody.
 
-    compared: dict[Person, int] = field(default_factory=dict)
+    A case lists all people of a small gallery, and of a large one only its candidates. Whoever is listed anywhere was
+    compared in every case that was compared with the same gallery.
+    """
+
+    cases: Counter[GalleryKey] = field(default_factory=Counter)
+    galleries: dict[Person, set[GalleryKey]] = field(default_factory=dict)
     leads: dict[Person, list[Lead]] = field(default_factory=dict)
 
     def entries(self) -> tuple[PersonEntry, ...]:
         """Return everybody in order of the names, leads by similarity, strongest first."""
         return tuple(
-            PersonEntry(*person, tuple(sorted(self.leads.get(person, []), key=_by_similarity)), self.compared[person])
-            for person in sorted(self.compared, key=lambda each: (each[0], each[1] or ""))
+            PersonEntry(
+                *person,
+                tuple(sorted(self.leads.get(person, []), key=_by_similarity)),
+                sum(self.cases[key] for key in self.galleries[person]),
+            )
+            for person in sorted(self.galleries, key=lambda each: (each[0], each[1] or ""))
         )
 
 
@@ -87,7 +99,7 @@ def collect(name: str, plan: Plan) -> ArchiveReport:
     done = plan.of("done")
     left_out: dict[str, list[str]] = {}
     for each in plan.left_out:
-        left_out.setdefault(each.reason, []).append(str(each.path))
+        left_out.setdefault(each.reason, []).append(each.source)
     failures = [(item.name, item.reason) for item in plan.of("failed")]
     return ArchiveReport(
         name=name,
@@ -95,7 +107,7 @@ def collect(name: str, plan: Plan) -> ArchiveReport:
         footage_s=sum(item.footage_s or 0.0 for item in done),
         cases=tuple(_entry(item, people, came.get(item.found.path)) for item in done),
         people=people.entries(),
-        failures=tuple(failures + [(str(each.path), each.reason) for each in plan.unread]),
+        failures=tuple(failures + [(each.source, each.reason) for each in plan.unread]),
         left_out={reason: tuple(left_out[reason]) for reason in sorted(left_out)},
         pending=tuple(item.name for item in plan.of("pending")),
         tool_version=__version__,
@@ -117,7 +129,7 @@ def _entry(item: Item, people: _People, came: Arrival | None) -> CaseEntry:
 def _read(case: Case, item: Item, people: _People, came: Arrival | None) -> CaseEntry:
     chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
     tracks = sorted(case.read(TrackRecord, "tracks"), key=lambda each: (each.first.seconds, each.id))
-    compared, leads = _comparison(case)
+    gallery, compared, leads = _comparison(case)
     entry = CaseEntry(
         name=item.name,
         source=item.source,
@@ -132,27 +144,31 @@ def _read(case: Case, item: Item, people: _People, came: Arrival | None) -> Case
     )
     # All of the case could be read: only now does it count.
     seen = {sighting.track: sighting for sighting in entry.sightings}
-    for person in compared:
-        people.compared[person] = people.compared.get(person, 0) + 1
+    if gallery is not None:
+        people.cases[gallery] += 1
+        for person in (*compared, *((lead.identity, lead.person_id) for lead in leads)):
+            people.galleries.setdefault(person, set()).add(gallery)
     for lead in leads:
         person = (lead.identity, lead.person_id)
-        people.compared.setdefault(person, 1)
         people.leads.setdefault(person, []).append(Lead(entry, seen[lead.track], lead))
     return entry
 
 
-def _comparison(case: Case) -> tuple[set[Person], list[Candidate]]:
-    """Return the people that the latest comparison recorded, and its leads: one for each track and person."""
-    run = len(case.runs("recognize"))
+def _comparison(case: Case) -> tuple[GalleryKey | None, set[Person], list[Candidate]]:
+    """Return the gallery of the latest comparison, the people that it recorded, and its leads: one for each track and
+    person; None: there was none.
+    """
+    runs = case.runs("recognize")
+    run = len(runs)
     if not run:
-        return set(), []
-    gallery = {(each.identity, each.person_id) for each in case.read(GalleryRecord, "gallery", run) if each.enrolled}
+        return None, set(), []
+    listed = {(each.identity, each.person_id) for each in case.read(GalleryRecord, "gallery", run) if each.enrolled}
     best: dict[tuple[str, Person], Candidate] = {}
     for each in case.read(Candidate, "candidates", run):
         key = (each.track, (each.identity, each.person_id))
         if each.primary and each.above_threshold and (key not in best or _place(each) < _place(best[key])):
             best[key] = each
-    return gallery, list(best.values())
+    return (str(runs[-1].details.get("gallery_sha256")), case.info.profile_sha256), listed, list(best.values())
 
 
 def _place(candidate: Candidate) -> int:

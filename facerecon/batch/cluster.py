@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from facerecon.batch.cluster_ray import Answer, Cluster, LostError, Needs, Remote
-from facerecon.batch.cluster_station import Check, Message
+from facerecon.batch.cluster_station import Check, Message, size_of
 from facerecon.batch.units import BEGUN, Event, Note, Opening, Outcome, Progress, Unit, refusal
 from facerecon.durable import TEMPORARY
-from facerecon.errors import ResourceError
+from facerecon.errors import FacereconError, ResourceError
 
 _TURN_S = 0.5
 """How long a signal may wait to be acted on."""
@@ -253,8 +253,8 @@ class _Member:
         """Give it a unit, with the size of the source as seen from here."""
         self.unit = unit
         size = None
-        with contextlib.suppress(OSError):
-            size = Path(unit.source).stat().st_size
+        with contextlib.suppress(OSError, FacereconError):
+            size = size_of(unit)
         self.answer = self.remote.work(unit, size)
 
 

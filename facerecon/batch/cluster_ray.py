@@ -7,6 +7,7 @@ it logs stays in its own files.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -21,7 +22,6 @@ from facerecon.errors import ResourceError
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import ray
-from ray._private import worker as _messages
 from ray.exceptions import RayError
 
 Answer = Any
@@ -162,8 +162,7 @@ def joined(address: str) -> Iterator[Cluster]:
     before = signal.getsignal(signal.SIGTERM)
     more: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # Ray prints what its nodes complain of on stdout, which is our result's; no option keeps it from that.
-    _messages._worker_logs_enabled = False
+    _silence()
     try:
         ray.init(address=address, configure_logging=False, log_to_driver=False, **more)
     except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -178,6 +177,18 @@ def joined(address: str) -> Iterator[Cluster]:
     finally:
         ray.shutdown()
         _give_back(before)
+
+
+def _silence() -> None:
+    """Keep Ray from printing what its nodes complain of on stdout, which is our result's.
+
+    `log_to_driver=False` and RAY_LOG_TO_DRIVER=0 end what workers print, but not that thread (`listen_error_messages`,
+    Ray 2.60); only this switch, which Ray's own debugger uses, does. A release without it may print such a line.
+    """
+    with contextlib.suppress(ImportError):
+        messages: Any = importlib.import_module("ray._private.worker")
+        if hasattr(messages, "_worker_logs_enabled"):
+            messages._worker_logs_enabled = False
 
 
 def _give_back(handler: Any) -> None:

@@ -16,7 +16,9 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from facerecon.batch.addresses import parse
 from facerecon.batch.processes import Worker
+from facerecon.batch.stores import store
 from facerecon.batch.units import Opening, Unit
 from facerecon.errors import FacereconError
 
@@ -115,7 +117,7 @@ class Station:
             unit: what to do.
             size_bytes: of the source, as the machine sees it that began the batch; None: it does not see it.
         """
-        problem = _unseen(Path(unit.source), size_bytes)
+        problem = _unseen(unit, size_bytes)
         if problem:
             return [("unseen", {"reason": f"node {node()} {problem}"})]
         if self._worker is not None:
@@ -154,12 +156,28 @@ def node() -> str:
     return socket.gethostname()
 
 
-def _unseen(source: Path, size_bytes: int | None) -> str:
+def size_of(unit: Unit) -> int | None:
+    """Return the size in bytes of a unit's source as this machine sees it; None: its store does not say.
+
+    Raises:
+        OSError: the file is not seen here.
+        FacereconError: the object is not.
+    """
+    if unit.stated is None:
+        return Path(unit.source).stat().st_size
+    address = parse(unit.source)
+    stated = store(address).look(address.path).stated
+    return None if stated is None else stated.size_bytes
+
+
+def _unseen(unit: Unit, size_bytes: int | None) -> str:
     """Say what is wrong with a source that the beginning machine sees; "" where it is seen here, too."""
     if size_bytes is None:
         return ""
     try:
-        found = source.stat().st_size
+        found = size_of(unit)
     except OSError as error:
-        return f"does not see the source {source} ({error.strerror})"
-    return "" if found == size_bytes else f"sees another source {source}: {found} bytes, not {size_bytes}"
+        return f"does not see the source {unit.source} ({error.strerror})"
+    except FacereconError as error:
+        return f"does not see a source: {error}"
+    return "" if found == size_bytes else f"sees another source {unit.source}: {found} bytes, not {size_bytes}"

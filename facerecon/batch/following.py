@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facerecon.batch.found import Found, Walk
 from facerecon.batch.planning import Item, Plan, Planned
-from facerecon.batch.walking import Found, Walk
 from facerecon.capture import finished, running
 from facerecon.errors import FacereconError
 

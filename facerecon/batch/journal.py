@@ -37,6 +37,11 @@ class Remembered:
     line: Mapping[str, Any]
 
     @property
+    def mark(self) -> str:
+        """What a store said of the object's version; "" for a file, or where it said nothing."""
+        return str(self.line.get("mark") or "")
+
+    @property
     def footage_s(self) -> float | None:
         """Seconds of footage, None when that is not known."""
         return _number(self.line.get("footage_s"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from facerecon.batch.walking import Found
+from facerecon.batch.found import Found
 from facerecon.hashing import sha256_bytes
 
 INDEX = "archive"
@@ -27,7 +27,7 @@ class Names:
 
     def of(self, found: Found) -> str:
         """Return a source's name: relative to its archive, with a mark of the archive where that is taken."""
-        source = str(found.path)
+        source = found.source
         if source not in self._known:
             self._known[source] = next(name for name in _wanted(found) if self._free(name))
             self._take(self._known[source])
@@ -49,5 +49,5 @@ def _wanted(found: Found) -> Iterable[str]:
     digest = sha256_bytes(str(found.archive).encode("utf-8", "surrogateescape"))
     for length in (8, 16, 64):
         yield f"{found.archive.name or 'root'}~{digest[:length]}/{found.relative}"
-    whole = sha256_bytes(str(found.path).encode("utf-8", "surrogateescape"))
-    yield f"source~{whole}/{found.path.name}"
+    whole = sha256_bytes(found.source.encode("utf-8", "surrogateescape"))
+    yield f"source~{whole}/{PurePosixPath(found.relative).name}"

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from facerecon.batch.found import NOT_MEDIA, NOT_NAMED, Found, Omitted, Walk
 from facerecon.batch.journal import History, Remembered
 from facerecon.batch.naming import Names
+from facerecon.batch.origin import source_of
 from facerecon.batch.probing import MEDIA_SUFFIXES
 from facerecon.batch.units import Engine, Outcome, Unit
-from facerecon.batch.walking import NOT_MEDIA, Found, Omitted, Walk
 from facerecon.case import Case
 from facerecon.errors import FacereconError, UsageError
 
@@ -39,8 +40,8 @@ class Item:
 
     @property
     def source(self) -> str:
-        """The source's absolute path."""
-        return str(self.found.path)
+        """The source's absolute path, or its URL."""
+        return self.found.source
 
 
 @dataclass
@@ -142,9 +143,9 @@ def plan(
     left_out = [each for each in walk.omitted if not each.failed]
     items: list[Item] = []
     for found in walk.found:
-        header = headers.get(str(found.path), {})
+        header = headers.get(found.source, {})
         if header.get("media") is False and not (found.named or _named_as_media(found)):
-            left_out.append(Omitted(found.path, NOT_MEDIA))
+            left_out.append(Omitted(found.path, NOT_NAMED if found.url else NOT_MEDIA, url=found.url))
             continue
         name = names.of(found)
         item = Item(found, name, cases / name, footage_s=header.get("footage_s"))
@@ -161,11 +162,11 @@ def _foreign(walk: Walk, cases: Path, history: History) -> list[str]:
     """Return the names whose folder holds a case that another source than the one of that name was made from."""
     taken = []
     for found in walk.found:
-        if str(found.path) in history.sources or not (cases / found.relative / "case.json").is_file():
+        if found.source in history.sources or not (cases / found.relative / "case.json").is_file():
             continue
         try:
             with Case.view(cases / found.relative) as case:
-                other = case.info.source.path != str(found.path)
+                other = source_of(case) != found.source
         except FacereconError:
             continue
         if other:
@@ -178,20 +179,22 @@ def _named_as_media(found: Found) -> bool:
 
 
 def _headers(found: Sequence[Found], history: History, prober: Engine) -> dict[str, Mapping[str, Any]]:
-    """Return source -> header, from the journal where the file has not changed since."""
+    """Return source -> header, from the journal where the file has not changed since; an object has only that."""
     headers: dict[str, Mapping[str, Any]] = {}
     unknown: list[Unit] = []
     for number, each in enumerate(found):
-        known = history.sources.get(str(each.path))
+        known = history.sources.get(each.source)
         if each.length_s is not None:
-            headers[str(each.path)] = {"media": True, "footage_s": each.length_s}
+            headers[each.source] = {"media": True, "footage_s": each.length_s}
         elif known is not None and _unchanged(known, each) and "footage_s" in known.line:
-            headers[str(each.path)] = {"footage_s": known.footage_s}
+            headers[each.source] = {"footage_s": known.footage_s}
+        elif each.url:
+            headers[each.source] = {"media": False, "footage_s": None}
         else:
-            unknown.append(Unit(number, str(each.path)))
+            unknown.append(Unit(number, each.source))
     for outcome in _outcomes(prober, unknown):
         # A file that kills who looks at its header is a source, and fails as one.
-        headers[str(found[outcome.number].path)] = outcome.facts if outcome.status == "done" else {}
+        headers[found[outcome.number].source] = outcome.facts if outcome.status == "done" else {}
     return headers
 
 
@@ -201,6 +204,9 @@ def _outcomes(engine: Engine, units: Sequence[Unit]) -> Iterable[Outcome]:
 
 
 def _unchanged(known: Remembered, found: Found) -> bool:
+    if found.url:
+        # Without a mark nobody can tell one version from the next; with a tag the time does not count.
+        return bool(found.mark) and (known.size_bytes, known.mark) == (found.size_bytes, found.mark)
     return (known.size_bytes, known.mtime_ns) == (found.size_bytes, found.mtime_ns)
 
 

@@ -27,12 +27,16 @@ _KINDS: dict[int, type[FacereconError]] = {
 
 @dataclass(frozen=True)
 class Unit:
-    """One source to work on; paths are absolute. `number` is its place in the batch."""
+    """One source to work on; paths are absolute. `number` is its place in the batch.
+
+    `source` is a path, or the URL of an object of a store: then `stated` is what the store said of it, see `stores`.
+    """
 
     number: int
     source: str
     case: str = ""
     case_id: str = ""
+    stated: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """Walks archives: every file that is reached is a possible source, or is left out with its reason. Opens no file
-but the ledgers of capture folders, whose segments are sources.
+but the ledgers of capture folders, whose segments are sources. Stores are walked by `facerecon.batch.reaching`.
 
 Links below a walked folder are never followed: what they lead to is part of the archive itself, or of something else.
 """
@@ -10,65 +10,37 @@ import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from facerecon.batch.addresses import Address
+from facerecon.batch.found import (
+    A_CASE,
+    HIDDEN,
+    LINK_INSIDE,
+    LINK_OUT,
+    OLD,
+    SPECIAL,
+    THE_CASES,
+    TWICE,
+    Found,
+    Omitted,
+    Walk,
+)
 from facerecon.batch.order import natural
+from facerecon.batch.reaching import Reacher
 from facerecon.capture import is_capture, segments
 from facerecon.errors import FacereconError, UsageError
 
-HIDDEN = "hidden"
-A_CASE = "a case folder"
-THE_CASES = "the folder of this batch's cases"
-LINK_OUT = "a link that leads out of the archive"
-LINK_INSIDE = "a link to what the archive holds itself"
-SPECIAL = "no regular file"
-TWICE = "reached before, under another name"
-OLD = "not changed since the time given"
-NOT_MEDIA = "no media"
+Archive = Path | Address
 
 
-@dataclass(frozen=True)
-class Found:
-    """A file to look at: where, its name below the archive that it was found in, and what tells that it changed.
-
-    `named`: the user named the file itself, so it is a source whatever it holds. `capture`: the capture folder that it
-    is a segment of; it is whole then, and takes `length_s` of the capture's timeline.
-    """
-
-    path: Path
-    archive: Path
-    relative: str
-    size_bytes: int
-    mtime_ns: int
-    named: bool = False
-    capture: Path | None = None
-    length_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Omitted:
-    """What is no source, with the reason; `failed`: it should have been looked into, and could not be."""
-
-    path: Path
-    reason: str
-    failed: bool = False
-
-
-@dataclass
-class Walk:
-    """What was reached, in order."""
-
-    found: list[Found] = field(default_factory=list)
-    omitted: list[Omitted] = field(default_factory=list)
-    captures: list[Path] = field(default_factory=list)
-
-
-def walk(archives: Sequence[Path], cases: Path, *, listed: Sequence[Path] = (), since_s: float | None = None) -> Walk:
+def walk(
+    archives: Sequence[Archive], cases: Path, *, listed: Sequence[Archive] = (), since_s: float | None = None
+) -> Walk:
     """Reach every file of the archives, each once, in natural order within an archive and in the order of archives.
 
     Args:
-        archives: files, folders, and patterns (`*`, `?`, `[...]`, `**`).
+        archives: files, folders, and patterns (`*`, `?`, `[...]`, `**`), here or in a store.
         cases: the folder of the cases, which is never looked into.
         listed: files and folders from a list; one that is missing is a failure, not a refusal of the whole list.
         since_s: only files that changed at or after this time (seconds since 1970).
@@ -77,13 +49,20 @@ def walk(archives: Sequence[Path], cases: Path, *, listed: Sequence[Path] = (), 
         UsageError: an archive does not exist, a pattern fits nothing, or the cases would lie among the sources.
     """
     walker = _Walker(cases, since_s)
+    reacher = Reacher(walker.result, cases, since_s, require_apart)
     for archive in archives:
+        if isinstance(archive, Address):
+            reacher.enter(archive)
+            continue
         for path, base in _expanded(archive):
-            _require_apart(path, base, cases)
+            require_apart(path, base, cases)
             walker.enter(path, base)
-    for path in listed:
-        _require_apart(path, path.parent, cases)
-        walker.enter(path, path.parent)
+    for each in listed:
+        if isinstance(each, Address):
+            reacher.enter_listed(each)
+        else:
+            require_apart(each, each.parent, cases)
+            walker.enter(each, each.parent)
     return walker.result
 
 
@@ -108,7 +87,7 @@ def _plain_parts(pattern: Path) -> Iterator[str]:
         yield part
 
 
-def _require_apart(path: Path, base: Path, cases: Path) -> None:
+def require_apart(path: Path, base: Path, cases: Path) -> None:
     """Make sure that no case is made beside or around the sources (R01).
 
     Raises:

@@ -66,7 +66,7 @@ class Work:
         begin = len(self._items)
         self._items += items
         return [
-            Unit(number, item.source, str(item.case.absolute()), item.name)
+            Unit(number, item.source, str(item.case.absolute()), item.name, item.found.stated)
             for number, item in enumerate(items, start=begin)
         ]
 
@@ -90,6 +90,9 @@ class Work:
         item.reason, item.exit_code = outcome.reason, outcome.exit_code
         item.state = "pending" if outcome.status == "interrupted" else outcome.status
         item.facts = outcome.facts
+        if item.footage_s is None:
+            # Of an object of a store, which nobody could look into before.
+            item.footage_s = outcome.facts.get("footage_s")
         self._journal.write(
             "unit.ended",
             **_source(item),
@@ -114,6 +117,7 @@ def _source(item: Item) -> dict[str, Any]:
         "size_bytes": item.found.size_bytes,
         "mtime_ns": item.found.mtime_ns,
         "footage_s": item.footage_s,
+        **({"mark": item.found.mark} if item.found.url else {}),
     }
 
 
@@ -149,10 +153,10 @@ class ArchiveProgress:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that the rest takes at the pace of this call; None while there is none."""
-        if self._gained_s <= 0:
+        """Seconds that the rest takes at the pace of this call; None while there is none, or nothing is known."""
+        rest = self._total_s - self._before_s - self._gained_s
+        if self._gained_s <= 0 or rest <= 0:
             return None
-        rest = max(0.0, self._total_s - self._before_s - self._gained_s)
         return (self._clock() - self._begun) * rest / self._gained_s
 
     @property
@@ -197,6 +201,7 @@ def line(item: Item) -> Mapping[str, Any]:
         "earlier": item.earlier and item.state != "pending",
         "exit_code": item.exit_code,
         "reason": item.reason,
+        "size_bytes": item.found.size_bytes,
         "footage_s": item.footage_s,
         "seconds": item.seconds,
         "counts": dict(counts) if isinstance(counts, Mapping) else None,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,18 +15,17 @@ from facerecon import __version__
 from facerecon.batch import budget, journal, planning, probing
 from facerecon.batch.completeness import gallery_inputs, lacking
 from facerecon.batch.following import Follower
+from facerecon.batch.found import Walk
 from facerecon.batch.processes import ProcessEngine
 from facerecon.batch.reserve import Reserve
 from facerecon.batch.since import since_s
 from facerecon.batch.units import Opening, Unit
-from facerecon.batch.walking import Walk, walk
 from facerecon.batch.working import Work, line
 from facerecon.commands import batch_views, options
 from facerecon.commands.batch_cluster import Asked, Crew, MakeEngine, joined
 from facerecon.commands.batch_following import Follow, FollowFor, Following, MinFreeGb, Poll, following
 from facerecon.commands.batch_options import (
     Address,
-    Archives,
     Cases,
     DryRun,
     EngineName,
@@ -44,10 +41,11 @@ from facerecon.commands.batch_options import (
     WorkerCpus,
     isolated,
 )
+from facerecon.commands.batch_sources import Archives, Sources, StagingOption, list_of
 from facerecon.commands.batch_worker import OPENING
 from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
 from facerecon.console import Console
-from facerecon.errors import BatchError, Interrupted, ResourceError, UsageError
+from facerecon.errors import BatchError, Interrupted, UsageError
 from facerecon.report.language import language as require_language
 
 
@@ -79,6 +77,7 @@ def batch(
     follow: Follow = False,
     follow_for: FollowFor = None,
     poll: Poll = "2s",
+    staging: StagingOption = None,
     min_free_gb: MinFreeGb = 0.5,
     calibration: options.CalibrationOption = None,
     explain: options.ExplainOption = False,
@@ -96,6 +95,7 @@ def batch(
     """
     console = Console(quiet=quiet, as_json=as_json)
     overrides = [*isolated(), *(set_ or ())]
+    sources = Sources.of(archives or (), list_of(files_from, null=null), cases, staging)
     bench = Workbench(console, profile, tuple(overrides), device, Facts(None, operator, purpose))
     given = {
         "profile": str(Path(profile).absolute()) if Path(profile).is_file() else profile,
@@ -108,21 +108,22 @@ def batch(
         "purpose": purpose,
         "pdf": pdf,
         "language": language,
+        "remote": sources.remote(min_free_gb),
     }
     asked = Asked(address, worker_cpus, gpu_jobs, jobs, memory_gb, cases)
-    listed = list_of(files_from, null=null)
     now = datetime.now().astimezone()
-    followed = following(follow, follow_for, poll, engine, dry_run=dry_run)
+    followed = following(follow, follow_for, poll, engine, dry_run=dry_run, urls=bool(sources.schemes))
     since_time_s = None if since is None else since_s(since, now)
 
     def reached() -> Walk:
-        return walk(archives or (), cases, listed=listed, since_s=since_time_s)
+        return sources.walk(cases, since_time_s)
 
     with _crew(engine, asked, given, console) as crew, contextlib.ExitStack() as held:
         job = Job(console, bench, cases, crew.given, crew.staff, crew.make_engine, OPENING)
         job.require()
         if not dry_run:
             held.enter_context(journal.locked(cases))
+            sources.clear()
         reserve = Reserve(cases, min_free_gb)
         if followed is not None:
             reserve.require()
@@ -234,7 +235,9 @@ class Job:
     def _planned(self, walked: Walk, history: journal.History, *, retry_failed: bool) -> planning.Plan:
         done = planning.finished(lambda case: lacking(case, self._gallery), self.bench.profile.digest)
         # Headers are read on this machine, whoever works.
-        prober = ENGINES["processes"](Opening(probing.OPENING), 1)
+        extract = self.bench.profile.extract
+        how = {"isolation": extract.isolation, "decoder_timeout_s": extract.decoder_timeout_s}
+        prober = ENGINES["processes"](Opening(probing.OPENING, how), 1)
         refused = planning.other_profile(self.bench.profile.digest)
         return planning.plan(walked, self.cases, history, done, prober, retry_failed=retry_failed, refused=refused)
 
@@ -242,9 +245,10 @@ class Job:
         """Show what would be done."""
         for item in plan.items if self.console.as_json else ():
             self.console.line(line(item))
-        footage = sum(item.footage_s or 0.0 for item in plan.of("pending"))
-        jobs = max(1, min(self.staff.jobs, len(plan.of("pending"))))
-        estimate = batch_views.estimate_s(history, footage, jobs)
+        waiting = plan.of("pending")
+        footage = sum(item.footage_s or 0.0 for item in waiting)
+        jobs = max(1, min(self.staff.jobs, len(waiting)))
+        estimate = batch_views.estimate_s(history, waiting, jobs)
         self._summary(plan, None, dry_run=True, footage_pending_s=footage, estimate_s=estimate)
         self.console.show(batch_views.planned(plan, history, jobs))
         self.console.show(batch_views.totals(plan, None))
@@ -368,28 +372,3 @@ def _judge(plan: planning.Plan, work: Work) -> None:
             f"{totals['failed']} of {every} sources failed, each with its reason above and in the index; "
             "--retry-failed tries them again"
         )
-
-
-# --- lists ------------------------------------------------------------------------------------------------------------
-
-
-def list_of(name: str | None, *, null: bool) -> list[Path]:
-    """Read the paths of --files-from; names may hold any byte but the one that ends them.
-
-    Raises:
-        UsageError: -0 without a list.
-        ResourceError: the list cannot be read.
-    """
-    if name is None:
-        if null:
-            raise UsageError("--null is about a list of paths; give --files-from, for example --files-from -")
-        return []
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise ResourceError(f"the list {name} cannot be read: {error.strerror}") from error
-    return [Path(os.fsdecode(each)) for each in _pieces(data, b"\0" if null else b"\n")]
-
-
-def _pieces(data: bytes, end: bytes) -> Iterator[bytes]:
-    yield from (piece for piece in data.split(end) if piece)

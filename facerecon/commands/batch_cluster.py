@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from facerecon import __version__
 from facerecon.batch import budget
+from facerecon.batch.addresses import SCHEMES
 from facerecon.batch.completeness import gallery_inputs
 from facerecon.batch.processes import ProcessEngine
 from facerecon.batch.units import Engine, Hear, Opening, Outcome, Unit
@@ -181,7 +182,16 @@ def describe(given: Mapping[str, Any]) -> dict[str, str]:
         **_weights(profile),
         "calibrations": _files(_calibrations(given["calibration"])),
         "gallery": "none" if gallery is None else _digest(gallery_inputs(Path(gallery))),
+        **_packages(given.get("remote")),
     }
+
+
+def _packages(remote: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what reads the URLs: a node without it would fail at every source."""
+    if remote is None:
+        return {}
+    wanted = {"fsspec", *(SCHEMES[scheme] for scheme in remote["schemes"])} - {""}
+    return {name: _installed(name) for name in sorted(wanted)}
 
 
 def _installed(name: str) -> str:

@@ -67,7 +67,9 @@ class Following:
         self._behind = False
 
 
-def following(follow: bool, follow_for: str | None, poll: str, engine: str, *, dry_run: bool) -> Following | None:
+def following(
+    follow: bool, follow_for: str | None, poll: str, engine: str, *, dry_run: bool, urls: bool = False
+) -> Following | None:
     """Return how to follow; None: not asked for.
 
     Raises:
@@ -79,6 +81,8 @@ def following(follow: bool, follow_for: str | None, poll: str, engine: str, *, d
         return None
     if engine not in FED:
         raise UsageError(f"--follow does not work with --engine {engine}; leave the engine away")
+    if urls:
+        raise UsageError("--follow looks at folders of this machine; give no URLs with it, or mount them")
     if dry_run:
         raise UsageError("--dry-run tells of what is there, and --follow waits for more; give one of them")
     return Following(

@@ -8,10 +8,6 @@ from typing import Annotated, Literal
 
 import typer
 
-Archives = Annotated[
-    list[Path] | None,
-    typer.Argument(help="Videos, pictures, folders, and quoted patterns like 'cam*/*.mp4'.", show_default=False),
-]
 Cases = Annotated[
     Path, typer.Option("--cases", help="Folder of the cases, the journal and the index.", show_default=False)
 ]

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from facerecon.batch.found import Omitted
 from facerecon.batch.journal import History
 from facerecon.batch.planning import Item, Plan
-from facerecon.batch.walking import Omitted
 from facerecon.batch.working import hours, span
 
 
@@ -47,7 +47,7 @@ def totals(plan: Plan, index: str | None) -> RenderableType:
         told = ", ".join(f"{reason} {count}" for reason, count in reasons(plan.left_out).items())
         lines.append(Text(f"  left out: {told}", style="dim"))
     failures = [(item.name, item.reason) for item in plan.of("failed")]
-    failures += [(str(each.path), each.reason) for each in plan.unread]
+    failures += [(each.source, each.reason) for each in plan.unread]
     lines += [Text(f"  failed: {name}: {reason}") for name, reason in failures]
     if index is not None:
         lines.append(Text(f"Index of the archive: {index}"))
@@ -57,13 +57,28 @@ def totals(plan: Plan, index: str | None) -> RenderableType:
 def planned(plan: Plan, history: History, jobs: int) -> RenderableType:
     """Return what a batch would do, with hours of footage and, where something was measured, an estimate."""
     lines = [
-        Text(f"  {_word(item):8}{_length(item.footage_s):>9}  {item.source} -> {item.name}") for item in plan.items
+        Text(f"  {_word(item):8}{_length(item.footage_s):>9}{_to_copy(item)}  {item.source} -> {item.name}")
+        for item in plan.items
     ]
     waiting = plan.of("pending")
     known = [item.footage_s for item in waiting if item.footage_s is not None]
     unknown = f" and {len(waiting) - len(known)} of unknown length" if len(known) < len(waiting) else ""
     text = f"To do: {len(waiting)} source(s), {hours(sum(known))} h of footage{unknown}"
-    return Group(*lines, Text(text), Text(f"Estimate: {_estimate(history, sum(known), jobs)}"))
+    lines.append(Text(text))
+    if remote := [item.found.size_bytes for item in waiting if item.found.url]:
+        lines.append(
+            Text(f"To copy: {len(remote)} object(s), {size(sum(remote))}; their length is known when they are copied")
+        )
+    return Group(*lines, Text(f"Estimate: {_estimate(history, waiting, jobs)}"))
+
+
+def _to_copy(item: Item) -> str:
+    return f"{size(item.found.size_bytes):>11}" if item.found.url else ""
+
+
+def size(bytes_: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{bytes_ / 1e9:.2f} GB" if bytes_ >= 1e8 else f"{bytes_ / 1e6:.2f} MB"
 
 
 def _word(item: Item) -> str:
@@ -72,18 +87,24 @@ def _word(item: Item) -> str:
     return "resume" if item.begun else "new"
 
 
-def estimate_s(history: History, footage_s: float, jobs: int) -> float | None:
-    """Return seconds for some footage with so many workers, from what this folder's journal measured; else None."""
+def estimate_s(history: History, waiting: Sequence[Item], jobs: int) -> float | None:
+    """Return seconds for all footage of known length with so many workers, from what this folder's journal measured.
+
+    None: nothing was measured, or no length is known.
+    """
     speed = history.seconds_per_footage_second
-    return None if speed is None else speed * footage_s / jobs
+    known = [item.footage_s for item in waiting if item.footage_s is not None]
+    return None if speed is None or (waiting and not known) else speed * sum(known) / jobs
 
 
-def _estimate(history: History, footage_s: float, jobs: int) -> str:
-    seconds = estimate_s(history, footage_s, jobs)
+def _estimate(history: History, waiting: Sequence[Item], jobs: int) -> str:
+    seconds = estimate_s(history, waiting, jobs)
     if seconds is None:
-        return "none; nothing was measured in this folder yet"
+        measured = history.seconds_per_footage_second is not None
+        return f"none; {'no length is known' if measured else 'nothing was measured in this folder'} yet"
+    without = ", without what is of unknown length" if any(item.footage_s is None for item in waiting) else ""
     return (
-        f"about {span(seconds)} with {jobs} worker(s), measured on {history.measured} source(s) with "
+        f"about {span(seconds)} with {jobs} worker(s){without}, measured on {history.measured} source(s) with "
         f"{hours(history.footage_s)} h of footage"
     )
 
@@ -96,11 +117,11 @@ def unread_line(unread: Omitted) -> dict[str, Any]:
     """Return what scripts are told of a path that could not be looked into."""
     return {
         "kind": "source",
-        "source": str(unread.path.absolute()),
+        "source": unread.url or str(unread.path.absolute()),
         **dict.fromkeys(("name", "case")),
         "status": "failed",
         "earlier": False,
         "exit_code": 3,
         "reason": unread.reason,
-        **dict.fromkeys(("footage_s", "seconds", "counts", "ledger_head")),
+        **dict.fromkeys(("size_bytes", "footage_s", "seconds", "counts", "ledger_head")),
     }

@@ -5,14 +5,20 @@ Models, calibrations and the gallery are kept from one source to the next. Print
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facerecon.batch.addresses import Address, parse
 from facerecon.batch.completeness import lacking
+from facerecon.batch.origin import is_of, note
+from facerecon.batch.staging import Copy, Staging
+from facerecon.batch.stores import Stated, require
 from facerecon.batch.units import Hear, Note, Progress, Unit
 from facerecon.case import Case
 from facerecon.characters import is_text
@@ -20,7 +26,7 @@ from facerecon.commands.run import Wanted, complete
 from facerecon.commands.stages import run_enroll
 from facerecon.commands.workbench import Facts, Workbench
 from facerecon.console import Console
-from facerecon.errors import IntegrityError, UsageError
+from facerecon.errors import AnotherSourceError, FacereconError, IntegrityError
 from facerecon.records import Candidate
 
 if TYPE_CHECKING:
@@ -40,7 +46,7 @@ class CaseRunner:
         """Open what every source needs; `options` are those of `facerecon batch`, see `facerecon.commands.batch`.
 
         Raises:
-            UsageError: the gallery or a calibration cannot be used.
+            UsageError: the gallery or a calibration cannot be used, or a package for URLs is missing.
             IntegrityError: a weight, the gallery or a calibration was changed.
             ResourceError: a model's weights are not here.
         """
@@ -53,6 +59,7 @@ class CaseRunner:
             tuple(Path(each) for each in options["calibration"]),
             options["explain"],
         )
+        self._staging = _staging(options.get("remote"))
         self._gallery: Gallery | None = None
         if options["gallery"] is not None:
             self._bench.calibrations(self._wanted.calibration)
@@ -66,23 +73,102 @@ class CaseRunner:
         new = not (root / "case.json").exists()
         if not new:
             _wait_for_others(root)
-        opened, evidence = self._opened(Path(unit.source), root)
-        with opened:
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._named(unit))
+            opened, evidence = self._opened(unit, root, held)
             self._bench.require_same_profile(opened)
             if lacking(opened, None if self._gallery is None else self._gallery.inputs):
                 complete(self._bench, opened, evidence, self._gallery, self._wanted)
-            return {"counts": counts(opened), "ledger_head": opened.ledger.head, "whole": new}
+            facts = {"counts": counts(opened), "ledger_head": opened.ledger.head, "whole": new}
+            return facts if unit.stated is None else {**facts, "footage_s": footage_s(opened)}
 
-    def _opened(self, source: Path, root: Path) -> tuple[Case, Source]:
-        try:
-            return self._bench.case_for(source, root, enhance=True, recognize=self._gallery is not None)
-        except UsageError as error:
-            if "is about another source" not in str(error):
-                raise
+    def _opened(self, unit: Unit, root: Path, held: contextlib.ExitStack) -> tuple[Case, Source | None]:
+        """Open a unit's case and source until `held` ends; no source where the case needs no footage any more."""
+        if unit.stated is None:
+            case, source = self._case_for(unit, Path(unit.source), root)
+            held.callback(case.close)
+            return case, source
+        address, stated = parse(unit.source), Stated(**unit.stated)
+        if _is_extracted(root, unit.source, stated):
+            return held.enter_context(self._bench.open_case(root)), None
+        copy = held.enter_context(self._copied(address, stated))
+        case, source = self._case_for(unit, copy.path, root)
+        held.callback(case.close)
+        if source.record.sha256 != copy.sha256:
             raise IntegrityError(
-                f"{error.args[0].partition(';')[0]}: {source} was changed or replaced since; keep that case, move its "
-                "folder away, and run again"
+                f"the local copy {copy.path} is not what was read from {unit.source}; look at that disk"
+            )
+        if not case.runs("extract"):
+            note(case, copy)
+        return case, source
+
+    @contextlib.contextmanager
+    def _named(self, unit: Unit) -> Iterator[None]:
+        """Let what goes wrong inside the block speak of the object, not of its copy, which is gone then."""
+        try:
+            yield
+        except FacereconError as error:
+            if unit.stated is not None and self._staging is not None:
+                copy = str(self._staging.place(parse(unit.source)))
+                error.args = tuple(
+                    each.replace(copy, unit.source) if isinstance(each, str) else each for each in error.args
+                )
+            raise
+
+    @contextlib.contextmanager
+    def _copied(self, address: Address, stated: Stated) -> Iterator[Copy]:
+        assert self._staging is not None
+        self._console.started("copy", stated.size_bytes)
+
+        def heard(count: int) -> None:
+            self._console.advanced("copy", count)
+
+        with self._staging.copied(address, stated, heard, self._console.noted) as copy:
+            yield copy
+
+    def _case_for(self, unit: Unit, path: Path, root: Path) -> tuple[Case, Source]:
+        try:
+            return self._bench.case_for(path, root, enhance=True, recognize=self._gallery is not None)
+        except AnotherSourceError as error:
+            raise IntegrityError(
+                f"{error.args[0].partition(';')[0]}: {unit.source} was changed or replaced since; keep that case, move "
+                "its folder away, and run again"
             ) from None
+
+
+def _staging(remote: Mapping[str, Any] | None) -> Staging | None:
+    """Return where objects of a store are copied to, cleared of what killed workers left.
+
+    Raises:
+        UsageError: a package is missing here.
+    """
+    if remote is None:
+        return None
+    for scheme in remote["schemes"]:
+        require(scheme)
+    staging = Staging(Path(remote["staging"]), remote["min_free_gb"])
+    staging.clear()
+    return staging
+
+
+def _is_extracted(root: Path, url: str, stated: Stated) -> bool:
+    """Tell whether all footage of this version of an object was examined; the case needs no copy of it then."""
+    if not (root / "case.json").is_file():
+        return False
+    try:
+        with Case.view(root) as case:
+            return bool(case.runs("extract")) and is_of(case, url, stated)
+    except FacereconError:
+        # Whoever opens the case says what is wrong with it.
+        return False
+
+
+def footage_s(case: Case) -> float | None:
+    """Return the seconds of footage of a case as the source's header says, 0 for a picture; None: it does not say."""
+    if case.info.source.kind == "image":
+        return 0.0
+    microseconds = json.loads(case.bytes_of("records/probe.json")).get("duration_us_from_header")
+    return microseconds / 1e6 if isinstance(microseconds, int) and microseconds > 0 else None
 
 
 def counts(case: Case) -> dict[str, int | None]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facerecon.batch.origin import came_from
 from facerecon.case import Case
 from facerecon.commands import case_views, options, stages
 from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
@@ -144,6 +145,12 @@ class _Replay:
         record = self.original.info.source
         path = (self.wishes.source or Path(record.path)).absolute()
         if not path.exists():
+            came = None if self.wishes.source else came_from(self.original)
+            if came is not None:
+                raise UsageError(
+                    f"the source was a copy of {came['url']}, which was removed; copy the object again, and give the "
+                    "file with --source"
+                )
             raise UsageError(f"the source {path} is not there; give {record.name} with --source")
         now = source_digest(path, reader_for(strictest()))
         if now != record.sha256:

@@ -104,13 +104,16 @@ class Wanted:
     explain: bool = False
 
 
-def complete(bench: Workbench, case: Case, source: Source, gallery: Gallery | None, wanted: Wanted) -> tuple[str, ...]:
-    """Run the stages that an open case still lacks, and return which they were.
+def complete(
+    bench: Workbench, case: Case, source: Source | None, gallery: Gallery | None, wanted: Wanted
+) -> tuple[str, ...]:
+    """Run the stages that an open case still lacks, and return which they were; only an extraction needs the source.
 
     A case that was compared with another gallery is compared again, and reported again; what was there stays.
     """
     needed = lacking(case, None if gallery is None else gallery.inputs)
     if "extract" in needed:
+        assert source is not None
         run_extract(bench, case, source)
     if "enhance" in needed:
         run_enhance(bench, case)

@@ -20,6 +20,7 @@ _WORDS = {
     "measure": "Took figures against a known truth.",
     "report": "Wrote the report of the case as it stood.",
     "case.created": "Made the case, and recorded the source as it was found.",
+    "source.copied": "Copied the source from a store, and examined that copy, which was removed afterwards.",
     "case.reviewed": "A reviewer stated a conclusion on a report of the case.",
     "case.signed": "Signed the case as it stood.",
     "case.timestamped": "Attached an external time stamp to a signature.",

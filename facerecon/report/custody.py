@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from facerecon.hashing import sha256_bytes
-from facerecon.ledger import LedgerEntry
+from facerecon.ledger import COPIED, LedgerEntry
 from facerecon.records import FusedRecord, RestoredRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Cell, Column, Fact, Facts, Raw, Section, Table, Text
@@ -34,6 +35,7 @@ def source_section(report: CaseReport) -> Section:
     facts = Facts(
         (
             Fact(tr("Name"), shown(source.name)),
+            *_origin(report.ledger),
             Fact(tr("Path when examined"), shown(source.path), mono=True),
             Fact(tr("Kind"), source.kind),
             Fact(tr("Size"), size(source.size_bytes)),
@@ -42,6 +44,23 @@ def source_section(report: CaseReport) -> Section:
         )
     )
     return Section("source", tr("Source"), (facts, *_probe_table(report)))
+
+
+def _origin(ledger: Sequence[LedgerEntry]) -> Iterator[Fact]:
+    """Yield where a source was copied from, and what the store said of it: the copy is gone after the examination."""
+    copied = [entry.details for entry in ledger if entry.action == COPIED]
+    if copied:
+        yield Fact(tr("Copied from"), shown(copied[-1].get("url", "")), mono=True)
+        yield Fact(tr("What the store said of it"), ", ".join(_stated(copied[-1])))
+
+
+def _stated(details: Mapping[str, Any]) -> Iterator[str]:
+    if isinstance(details.get("size_bytes"), int):
+        yield size(details["size_bytes"])
+    if details.get("etag"):
+        yield f"ETag {shown(details['etag'])}"
+    if details.get("modified_utc"):
+        yield tr("changed {time}", time=shown(details["modified_utc"]))
 
 
 def _probe_table(report: CaseReport) -> Iterator[Block]:

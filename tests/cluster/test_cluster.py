@@ -177,7 +177,9 @@ def test_a_batch_with_lost_workers_and_an_interruption_has_the_digests_of_a_seri
     archive = tmp_path / "archive"
     for number, name in enumerate(("a", "gone", "orphan", "waits")):
         moving(archive / f"{name}.gif", 6 + number)
-    given = ("batch", archive, *CHEAP, "--engine", "ray", "--address", nodes.address, "--worker-cpus", 1, "--json")
+    moving(tmp_path / "store/copied.gif", 5)
+    sources = (archive, f"file://{tmp_path}/store")
+    given = ("batch", *sources, *CHEAP, "--engine", "ray", "--address", nodes.address, "--worker-cpus", 1, "--json")
     first = nodes.program(*given, "--cases", tmp_path / "cases")
     until = time.monotonic() + _LONGEST_S
     while not (nodes.folder / "waits").exists() and first.poll() is None and time.monotonic() < until:
@@ -187,18 +189,18 @@ def test_a_batch_with_lost_workers_and_an_interruption_has_the_digests_of_a_seri
     assert first.returncode == 130, err
     states, summary = lines(out)
     assert states["waits.gif"] == "pending"
-    assert (len(states), summary["interrupted"]) == (4, True)
+    assert (len(states), summary["interrupted"]) == (5, True)
     code, out, err = nodes.run(*given, "--cases", tmp_path / "cases")
     assert code == 0, err
     states, summary = lines(out)
     assert set(states.values()) == {"done"}
-    assert summary["totals"] == {"requested": 4, "done": 4, "failed": 0, "left_out": 0, "pending": 0}
+    assert summary["totals"] == {"requested": 5, "done": 5, "failed": 0, "left_out": 0, "pending": 0}
     assert {path.name for path in nodes.folder.glob("once-*.gif")} >= {"once-gone.gif", "once-orphan.gif"}
     monkeypatch.setattr(batch, "ENGINES", {"processes": InlineEngine})
     monkeypatch.setattr(batch, "OPENING", f"{HERE}:LosingCases")
     monkeypatch.setenv(FOLDER, str(nodes.folder))
     monkeypatch.setenv("BATCH_TEST_CALM", "1")
-    serial = call("batch", archive, *CHEAP, "--cases", tmp_path / "serial", "--quiet")
+    serial = call("batch", *sources, *CHEAP, "--cases", tmp_path / "serial", "--quiet")
     assert serial.code == 0, serial.err
     for name in states:
         assert results(tmp_path / "cases" / name) == results(tmp_path / "serial" / name)

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import pytest
 
 from facerecon.batch.archive import MOST_PICTURES, THUMBNAIL_PX, collect, thumbnail, write_index
+from facerecon.batch.found import HIDDEN, Found, Omitted
 from facerecon.batch.planning import Item, Plan
-from facerecon.batch.walking import HIDDEN, Found, Omitted
 from facerecon.errors import ResourceError
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Context

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from facerecon.batch import cluster_station
-from facerecon.batch.cluster_station import Check, Message, Station, differences
+from facerecon.batch.cluster_station import Check, Message, Station, differences, size_of
+from facerecon.batch.stores import Stated
 from facerecon.batch.units import Opening, Unit
 from facerecon.commands.batch_cluster import DESCRIBE, describe
 from tests.cli.conftest import call
+from tests.unit.batch import tale_store
 from tests.unit.batch.batch_cases import HERE
 
 GIVEN = {"profile": "standard", "set": [], "gallery": None, "calibration": []}
@@ -57,6 +59,29 @@ def test_a_source_that_only_the_beginning_machine_sees_is_not_begun(tmp_path: Pa
     source.write_bytes(b"other")
     ((kind, content),) = station.work(Unit(0, str(source)), 7)
     assert (kind, "5 bytes, not 7" in content["reason"]) == ("unseen", True)
+
+
+def test_an_object_is_looked_at_before_it_is_begun_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(tale_store.FOLDER, str(tmp_path))
+    url = f"{tale_store.PREFIX}/share/a.mp4"
+    unit = Unit(0, url, stated=Stated(7).plain())
+    station = Station(Opening(f"{HERE}:Scripted"), Check(), 1)
+    ((kind, content),) = station.work(unit, 7)
+    assert (kind, f"{url} does not exist" in content["reason"]) == ("unseen", True)
+    (tmp_path / "a.mp4").write_bytes(b"other")
+    assert size_of(unit) == 5
+    ((kind, content),) = station.work(unit, 7)
+    assert (kind, f"another source {url}: 5 bytes, not 7" in content["reason"]) == ("unseen", True)
+    # Where the beginning machine does not see it either, the worker says what is wrong.
+    ((kind, _),) = station.work(unit, None)
+    assert kind == "dead"
+
+
+def test_nodes_must_have_the_packages_of_the_urls() -> None:
+    plain, remote = describe(GIVEN), describe({**GIVEN, "remote": {"schemes": ["file", "s3"]}})
+    assert set(remote) - set(plain) == {"fsspec", "s3fs"}
+    assert "s3fs" in differences({**remote, "s3fs": "1"}, {**remote, "s3fs": "none"})
+    assert describe({**GIVEN, "remote": None}) == plain
 
 
 def test_a_station_relays_its_worker_and_tells_of_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facerecon.batch import budget
+from facerecon.batch.found import Found, Walk
 from facerecon.batch.journal import Journal, locked, opened, read_history
 from facerecon.batch.naming import JOURNAL
 from facerecon.batch.planning import Item, Plan, plan
 from facerecon.batch.units import Event, Outcome, Unit
-from facerecon.batch.walking import Found, Walk
 from facerecon.batch.working import ArchiveProgress, hours, line, span
 from facerecon.errors import ResourceError, UsageError
 
@@ -175,6 +175,17 @@ def test_the_time_left_follows_the_footage_and_not_the_files() -> None:
     assert progress.left_s == pytest.approx(800.0)
     assert progress.footage_s == (200.0, 1000.0)
     assert progress.text() == "2 of 3 files, 0.06 of 0.28 h, about 13 min left"
+
+
+def test_no_time_is_left_over_for_what_nobody_knows_the_length_of() -> None:
+    now = [0.0]
+    every = items(None, None)
+    progress = ArchiveProgress(Plan(every, [], []), lambda: now[0])
+    # As of an object of a store, whose length is known when it was copied.
+    every[0].state, every[0].footage_s, now[0] = "done", 100.0, 50.0
+    progress.ends(every[0])
+    assert progress.left_s is None
+    assert progress.text() == "1 of 2 files, 0.03 of 0.03 h"
 
 
 def test_lengths_in_words() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facerecon.batch.found import Found
 from facerecon.batch.naming import INDEX, JOURNAL, Names
 from facerecon.batch.order import natural
-from facerecon.batch.walking import Found
 
 PARTS = st.text(st.characters(blacklist_characters="/\0"), min_size=1, max_size=12).filter(
     lambda t: t not in (".", "..")

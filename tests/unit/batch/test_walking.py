@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from facerecon.batch import walking
+from facerecon.batch import found as kinds
+from facerecon.batch.found import Walk
 from facerecon.batch.since import since_s
-from facerecon.batch.walking import Walk, walk
+from facerecon.batch.walking import walk
 from facerecon.errors import UsageError
 
 
@@ -50,15 +51,15 @@ def test_all_that_lies_there_is_a_source_or_left_out_with_the_reason(archive: Pa
     result = walk([archive], tmp_path / "cases")
     assert names(result) == ["cam2/a.mp4", "cam10/a.mp4", "clip2.mp4", "clip10.mp4", "notes.txt"]
     assert reasons(result) == {
-        ".hidden.mp4": walking.HIDDEN,
-        ".cache": walking.HIDDEN,
-        "old case": walking.A_CASE,
-        "in.mp4": walking.LINK_INSIDE,
-        "loop": walking.LINK_INSIDE,
-        "gone.mp4": walking.LINK_INSIDE,
-        "out.mp4": walking.LINK_OUT,
-        "folder": walking.LINK_OUT,
-        "pipe.mp4": walking.SPECIAL,
+        ".hidden.mp4": kinds.HIDDEN,
+        ".cache": kinds.HIDDEN,
+        "old case": kinds.A_CASE,
+        "in.mp4": kinds.LINK_INSIDE,
+        "loop": kinds.LINK_INSIDE,
+        "gone.mp4": kinds.LINK_INSIDE,
+        "out.mp4": kinds.LINK_OUT,
+        "folder": kinds.LINK_OUT,
+        "pipe.mp4": kinds.SPECIAL,
     }
     entries = {path.name for path in archive.iterdir()} - {"cam2", "cam10"}
     assert entries <= {each.path.name for each in result.found} | set(reasons(result))
@@ -67,7 +68,7 @@ def test_all_that_lies_there_is_a_source_or_left_out_with_the_reason(archive: Pa
 def test_a_file_is_one_source_however_often_it_is_reached(archive: Path, tmp_path: Path) -> None:
     result = walk([archive, archive / "clip2.mp4", archive / "cam2", archive / "in.mp4"], tmp_path / "cases")
     assert len(result.found) == 5
-    assert [each.path.name for each in result.omitted if each.reason == walking.TWICE] == [
+    assert [each.path.name for each in result.omitted if each.reason == kinds.TWICE] == [
         "clip2.mp4",
         "a.mp4",
         "in.mp4",
@@ -78,7 +79,7 @@ def test_what_the_user_names_is_followed_and_named(archive: Path, tmp_path: Path
     result = walk([archive / "out.mp4", archive / "folder"], tmp_path / "cases")
     assert names(result) == ["out.mp4"]
     assert result.found[0].named
-    assert reasons(result) == {"c.mp4": walking.TWICE}
+    assert reasons(result) == {"c.mp4": kinds.TWICE}
 
 
 def test_patterns_are_expanded_here(archive: Path, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_the_cases_are_never_looked_into(archive: Path) -> None:
     cases = archive / "cases"
     file(cases / "clip2.mp4/faces/t0001/f.png")
     result = walk([archive], cases)
-    assert reasons(result)["cases"] == walking.THE_CASES
+    assert reasons(result)["cases"] == kinds.THE_CASES
     assert not any("faces" in name for name in names(result))
 
 
@@ -128,7 +129,7 @@ def test_older_files_are_counted_as_left_out(tmp_path: Path) -> None:
     file(root / "new.mp4", mtime=2_000_000)
     result = walk([root], tmp_path / "cases", since_s=1_500_000)
     assert names(result) == ["new.mp4"]
-    assert reasons(result) == {"old.mp4": walking.OLD}
+    assert reasons(result) == {"old.mp4": kinds.OLD}
 
 
 def test_since_is_a_date_a_time_or_a_length() -> None:

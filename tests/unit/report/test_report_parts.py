@@ -311,3 +311,14 @@ def test_the_overview_holds_what_tracks_are_filtered_and_sorted_by() -> None:
     for card in cards:
         assert card.pictures[0].kind == "original"
         assert all(beside.figure.original.sha256 == card.pictures[0].sha256 for beside in card.beside if beside.figure)
+
+
+def test_a_source_that_was_copied_is_told_by_where_it_came_from() -> None:
+    report = example.full_case()
+    details = {"url": "s3://cctv/hall/cam\u202e1.mp4", "size_bytes": 1000, "etag": "ab12", "modified_utc": None}
+    copied = report.ledger[-1].model_copy(update={"action": "source.copied", "details": details})
+    found = "\n".join(strings(document(replace(report, ledger=(*report.ledger, copied))).sections))
+    assert "s3://cctv/hall/cam[U+202E]1.mp4" in found
+    assert "1.00 kB" in found
+    assert "ETag ab12" in found
+    assert "Copied from" not in "\n".join(strings(document(report).sections))
