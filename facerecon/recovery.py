@@ -7,6 +7,7 @@ anywhere.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +33,14 @@ EARLY = ("calibrations", "explanations", "faces", "frames", "gallery", "records"
 """The folders of a case into which stages write files before they end."""
 MARK = f"{TEMPORARY}creating"
 """A file that is in a case folder from the first moment until the case verifies."""
+_STATEMENT = re.compile(r"records/review-[0-9]{1,9}\.json|signatures/[0-9]{4}-[a-z]{1,20}(-[0-9]{2})?\.(json|tsr)")
+"""Files of one ledger line each, which goes to the disk after them; a killed process leaves one of them at most."""
 _FIRST = frozenset({"case.json", "profile.yaml", "records/probe.json", "ledger.jsonl"})
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """A case that verifies, apart from `strays`: whole files that a killed stage left, in order of their names.
+    """A case that verifies, apart from `strays`: whole files that a killed process left, in order of their names.
 
     `sealed`: the numbers of ledger lines that were written, and their manifest not any more.
     """
@@ -67,7 +70,7 @@ def recovered(root: Path, seen: Seen) -> Recovered:
         return Recovered(verified_as(root, manifest, seen), manifest, (), sealed)
     except CaseProblemsError as error:
         strays = _strays(root, manifest)
-        if not manifest.state.endswith(".started") or set(error.problems) != {extra_file(name) for name in strays}:
+        if set(error.problems) != {extra_file(name) for name in strays}:
             raise
     return Recovered(Ledger.read(root / "ledger.jsonl"), manifest, tuple(strays), sealed)
 
@@ -120,8 +123,11 @@ def _remove_unfinished(root: Path, manifest: Manifest) -> None:
 
 
 def _strays(root: Path, manifest: Manifest) -> list[str]:
-    found = (name for name, regular in entries_below(root) if regular and name.partition("/")[0] in EARLY)
-    return sorted(name for name in found if "/" in name and name not in manifest.files)
+    """Return the whole files that a killed process may have left: of a stage, or one review, signature or timestamp."""
+    found = sorted(name for name, regular in entries_below(root) if regular and name not in manifest.files)
+    if manifest.state.endswith(".started"):
+        return [name for name in found if "/" in name and name.partition("/")[0] in EARLY]
+    return [name for name in found if _STATEMENT.fullmatch(name)][:1]
 
 
 # --- a case that was never made to its end ----------------------------------------------------------------------------

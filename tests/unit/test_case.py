@@ -232,6 +232,33 @@ def test_killed_stage_is_reported_and_can_be_resumed(case: Case) -> None:
     verify(case.root)
 
 
+@pytest.mark.parametrize(
+    "name", ["records/review-1.json", "signatures/0001-operator.json", "signatures/0001-timestamp-01.tsr"]
+)
+def test_killed_between_a_statement_and_its_line_it_can_be_made_again(case: Case, name: str) -> None:
+    digest = finished(case).write(name, b"half said")
+    case.close()
+    with pytest.raises(CaseProblemsError, match="extra file"):
+        verify(case.root)
+    with Case.open(case.root) as again:
+        assert again.ledger.entries[-1].details["removed"] == {name: digest}
+        again.note("case.reviewed", {}, {}, {name: again.write(name, b"said")})
+    verify(case.root)
+
+
+@pytest.mark.parametrize(
+    "names", [("records/review.json",), ("signatures/note.txt",), ("records/review-1.json", "records/review-2.json")]
+)
+def test_what_no_killed_process_can_have_left_stays_a_problem(case: Case, names: tuple[str, ...]) -> None:
+    finished(case).close()
+    for name in names:
+        (case.root / name).parent.mkdir(exist_ok=True)
+        (case.root / name).write_bytes(b"planted")
+    with pytest.raises(CaseProblemsError, match="extra file"):
+        Case.open(case.root)
+    assert all((case.root / name).exists() for name in names)
+
+
 def test_open_refuses_a_changed_case(case: Case) -> None:
     finished(case).close()
     (case.root / "records/measurements.jsonl").write_text("{}\n")
