@@ -169,6 +169,11 @@ def remove_journal(root: Path, stage: str) -> None:
         OSError: it cannot be removed.
     """
     (root / journal_name(stage)).unlink(missing_ok=True)
+    remove_empty(root)
+
+
+def remove_empty(root: Path) -> None:
+    """Remove the folder of the journals where none is in it."""
     with contextlib.suppress(OSError):
         (root / FOLDER).rmdir()
 

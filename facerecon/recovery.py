@@ -15,7 +15,7 @@ from facerecon.containment import entries_below
 from facerecon.durable import TEMPORARY, writing
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import sha256_bytes
-from facerecon.journal import journal_name, remove_journal
+from facerecon.journal import journal_name, remove_empty, remove_journal
 from facerecon.ledger import Ledger
 from facerecon.manifest import (
     CaseProblemsError,
@@ -120,6 +120,8 @@ def _remove_unfinished(root: Path, manifest: Manifest) -> None:
                 remove_journal(root, over[name])
             elif name.rpartition("/")[2].startswith(TEMPORARY):
                 (root / name).unlink()
+    # Killed between the last journal and its folder.
+    remove_empty(root)
 
 
 def _strays(root: Path, manifest: Manifest) -> list[str]:

@@ -232,6 +232,13 @@ def test_killed_stage_is_reported_and_can_be_resumed(case: Case) -> None:
     verify(case.root)
 
 
+def test_killed_between_the_last_journal_and_its_folder_nothing_stays(case: Case) -> None:
+    finished(case).close()
+    (case.root / ".work").mkdir()
+    Case.open(case.root).close()
+    assert not (case.root / ".work").exists()
+
+
 @pytest.mark.parametrize(
     "name", ["records/review-1.json", "signatures/0001-operator.json", "signatures/0001-timestamp-01.tsr"]
 )
