@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from facerecon.case import Case
-from facerecon.errors import UsageError
-from facerecon.gallery import is_store, list_pictures, read_store
+from facerecon.gallery import is_store, list_pictures, read_store, require_gallery
 from facerecon.hashing import sha256_file
 
 GALLERY = "gallery: "
@@ -50,8 +49,7 @@ def gallery_inputs(folder: Path) -> dict[str, str]:
         UsageError: there is no gallery.
         IntegrityError: a persistent gallery is damaged.
     """
-    if not folder.is_dir():
-        raise UsageError(f"gallery {folder} is not a folder; give one with NAME/*.jpg or NAME.jpg files")
+    require_gallery(folder)
     if is_store(folder):
         return {f"{GALLERY}gallery.json": read_store(folder).digest}
     return {f"{GALLERY}{picture.file}": sha256_file(picture.path) for picture in list_pictures(folder)}

@@ -13,6 +13,7 @@ from facerecon.gallery.reading import (
     GalleryFile,
     list_pictures,
     read_pixels,
+    require_gallery,
 )
 from facerecon.gallery.retention import cutoff
 from facerecon.gallery.selection import Choice, choose, refusal
@@ -48,4 +49,5 @@ __all__ = [
     "read_pixels",
     "read_store",
     "refusal",
+    "require_gallery",
 ]

@@ -32,6 +32,16 @@ class GalleryFile:
     folder: Path | None = None
 
 
+def require_gallery(folder: Path) -> None:
+    """Make sure that there is a folder.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"gallery {folder} is not a folder; give one with NAME/*.jpg or NAME.jpg files")
+
+
 def list_pictures(source: Path, name: str | None = None) -> list[GalleryFile]:
     """Return the pictures of a folder, or one picture file, in order of their names.
 

@@ -34,6 +34,7 @@ from facerecon.gallery import (
     read_pixels,
     read_store,
     refusal,
+    require_gallery,
 )
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.pictures import decode_picture
@@ -201,8 +202,7 @@ def require_folder(folder: Path) -> None:
     Raises:
         UsageError: it is no folder, or its path holds bytes that are not UTF-8.
     """
-    if not folder.is_dir():
-        raise UsageError(f"gallery {folder} is not a folder; give one with NAME/*.jpg or NAME.jpg files")
+    require_gallery(folder)
     if not is_text(str(folder)):
         raise UsageError(
             f"the path of gallery {folder} holds bytes that are not UTF-8, so no record can state it; rename it, or "

@@ -21,11 +21,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from facerecon.children import bare_environment
 from facerecon.errors import ResourceError
 
 _CODE = "import sys; from facerecon.report.typesetting import main; main(sys.argv[1])"
-# Typst heeds variables of its own: fonts, packages, the date.
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT")
 _WAY_OUT = "run the same command again, or use --no-pdf to do without"
 
 
@@ -99,7 +98,7 @@ def _started(folder: str) -> Iterator[subprocess.Popen[bytes]]:
             # Ctrl-C is for the program that waits, which may have to finish what it writes.
             start_new_session=True,
             cwd="/",
-            env=_environment(),
+            env=bare_environment(),
         )
     except OSError as error:
         raise ResourceError(f"no process can be started to set the PDF ({error.strerror}); {_WAY_OUT}") from None
@@ -110,11 +109,6 @@ def _started(folder: str) -> Iterator[subprocess.Popen[bytes]]:
         # Waits, and closes both pipes.
         with process:
             pass
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    return kept | {"PYTHONPATH": os.pathsep.join(str(Path(each).absolute()) for each in sys.path if each)}
 
 
 def _ending(status: int) -> str:

@@ -22,7 +22,7 @@ from facerecon.profiles import Sample
 from facerecon.records import Record, Timestamp
 from facerecon.video.aspect import Stretch, stretch_for
 from facerecon.video.colour import to_rgb
-from facerecon.video.decoding import Decoder, KeyframeDecoder, Picture, damage_in, listening
+from facerecon.video.decoding import NO_PROTOCOL, Decoder, KeyframeDecoder, Picture, damage_in, listening
 from facerecon.video.footage import Footage
 from facerecon.video.interlacing import Deinterlace, Interlacing, deinterlaced, described, detect
 from facerecon.video.probing import probe_container, probe_frame
@@ -31,7 +31,6 @@ from facerecon.video.sources import NOT_SAMPLED, Left, Omission, Sampler, Step, 
 TimesFrom = Literal["pts", "dts", "order"]
 
 # No protocol at all: a playlist that was slipped in as evidence can open neither another file nor a socket.
-_OPEN_OPTIONS = {"protocol_whitelist": "none"}
 # Bare streams hold no times; FFmpeg would make them up from an assumed 25 frames per second.
 _CLOCKLESS_FORMATS = frozenset(
     {
@@ -280,7 +279,7 @@ def _opened(file: Footage) -> Iterator[tuple[Any, Any]]:
 def _container(path: Path, file: IO[bytes]) -> Any:
     with av.logging.Capture() as log:
         try:
-            return av.open(file, options=_OPEN_OPTIONS, metadata_errors="backslashreplace")
+            return av.open(file, options=NO_PROTOCOL, metadata_errors="backslashreplace")
         except av.error.FFmpegError as error:
             reason = damage_in(log) or error.strerror
     raise EvidenceError(

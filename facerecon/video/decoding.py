@@ -25,6 +25,8 @@ from facerecon.video.sources import NOT_SAMPLED, Omission
 LogLine = tuple[int, str, str]
 
 # The decoder's reorder buffer never holds more packets than this (16 frames of two fields in H.264).
+NO_PROTOCOL = {"protocol_whitelist": "none"}
+"""Options for FFmpeg: it reads the file that it is given, and opens nothing that is named in it."""
 _LONGEST_DELAY = 64
 _HARMLESS = re.compile(
     r"\bSEI\b|APP fields|mmco: unref|number of reference frames|co located POCs|deprecated pixel "

@@ -13,13 +13,12 @@ import av.logging
 from pydantic import Field
 
 from facerecon.records import Record
-from facerecon.video.decoding import listening
+from facerecon.video.decoding import NO_PROTOCOL, listening
 from facerecon.video.footage import Footage
 from facerecon.video.pages import picture_kind
 
 # FFmpeg draws text files as terminal pictures, and reads these lists as the files that they name.
 _NO_FOOTAGE = frozenset({"tty", "concat", "hls", "dash", "ffmetadata", "lavfi"})
-_OPEN_OPTIONS = {"protocol_whitelist": "none"}
 
 
 class Header(Record):
@@ -43,7 +42,7 @@ def read_header(file: Footage) -> Header:
         return Header(media=True, footage_s=0.0)
     with listening(), file.open() as opened, av.logging.Capture():
         try:
-            with av.open(opened, "r", options=_OPEN_OPTIONS, metadata_errors="backslashreplace") as container:
+            with av.open(opened, "r", options=NO_PROTOCOL, metadata_errors="backslashreplace") as container:
                 return _video(container)
         except (av.error.FFmpegError, ValueError) as error:
             if getattr(error, "errno", None) == errno.ENOMEM:

@@ -18,12 +18,11 @@ from pydantic import Field, ValidationError
 
 from facerecon.errors import EvidenceError
 from facerecon.records import Record
-from facerecon.video.decoding import listening
+from facerecon.video.decoding import NO_PROTOCOL, listening
 from facerecon.video.footage import Footage
 
 LARGEST_PACKET_BYTES = 1 << 24
 _LARGEST_HEADER_BYTES = 1 << 20
-_OPEN_OPTIONS = {"protocol_whitelist": "none"}
 Tick = Annotated[int, Field(gt=0, lt=1 << 31)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_.]*$", max_length=40)]
 
@@ -97,7 +96,7 @@ def read_sound(file: Footage, tracks: Sequence[int]) -> Generator[SoundPacket, N
 
 
 def _container(opened: IO[bytes]) -> Any:
-    return av.open(opened, "r", options=_OPEN_OPTIONS, metadata_errors="backslashreplace")
+    return av.open(opened, "r", options=NO_PROTOCOL, metadata_errors="backslashreplace")
 
 
 def _next(packets: Iterator[Any]) -> Any:

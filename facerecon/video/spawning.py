@@ -19,14 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from facerecon.children import bare_environment
 from facerecon.errors import ResourceError
 from facerecon.video.confinement import Limits, available
 
 _STARTED_WITHIN_S = 120.0
 _ENDED_WITHIN_S = 30.0
 _PIPE_BYTES = 1 << 20
-# Nothing else of the environment is a decoder's business.
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
 _NOT_HERE = (
     "extract.isolation: process needs Linux 5.3 or later; set extract.isolation=none, and look at footage of "
     "doubtful origin in a container"
@@ -229,9 +228,7 @@ class _Warden:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    path = os.pathsep.join(str(Path(each).absolute()) for each in sys.path if each)
-    return kept | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return bare_environment() | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 _WARDEN = _Warden()
