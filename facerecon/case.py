@@ -25,6 +25,7 @@ from facerecon.hashing import sha256_bytes, sha256_file
 from facerecon.interruption import undivided
 from facerecon.journal import journal_digest, vouched_for
 from facerecon.ledger import Ledger, LedgerEntry
+from facerecon.locks import Held, is_empty
 from facerecon.manifest import (
     CaseProblemsError,
     FileEntry,
@@ -55,7 +56,7 @@ R = TypeVar("R", bound=Record)
 class Case:
     """An open case folder. Only one process at a time may write to it."""
 
-    def __init__(self, root: Path, info: CaseInfo, ledger: Ledger, manifest: Manifest, lock: int) -> None:
+    def __init__(self, root: Path, info: CaseInfo, ledger: Ledger, manifest: Manifest, lock: Held | None) -> None:
         """Use `create` or `open`."""
         self.root, self.info, self.ledger = root, info, ledger
         self.seen: Seen = {}
@@ -73,8 +74,7 @@ class Case:
             ResourceError: it cannot be written.
         """
         with writing(root):
-            if root.exists() and (not root.is_dir() or any(root.iterdir())) and not half_made(root):
-                raise UsageError(f"{root} exists already and is not an empty folder; choose another --case")
+            _require_free(root)
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         ledger = Ledger()
         case = cls(root, info, ledger, Manifest.sealed("created", ledger, {}), locked(root))
@@ -90,6 +90,8 @@ class Case:
     def _make(self, profile: Profile, probe: Mapping[str, Any]) -> None:
         """Write the first files. A mark is there until the case verifies, so that a killed making can be told."""
         with writing(self.root):
+            # Another process may have made one before this one had the lock.
+            _require_free(self.root)
             if half_made(self.root):
                 clear_half_made(self.root)
             (self.root / MARK).touch(mode=0o600)
@@ -124,7 +126,7 @@ class Case:
             case._recover(found)
             return case
         except BaseException:
-            os.close(lock)
+            lock.release()
             raise
 
     def _recover(self, found: Recovered) -> None:
@@ -154,7 +156,7 @@ class Case:
         ledger = Ledger.read(root / "ledger.jsonl")
         if problems := disagreements(manifest, ledger):
             raise CaseProblemsError(root, problems)
-        return cls(root, case_info(root, manifest), ledger, manifest, -1)
+        return cls(root, case_info(root, manifest), ledger, manifest, None)
 
     def _keep_vouched(self, strays: Sequence[str]) -> set[str]:
         """Take the strays into the case that their stage's journal has with the same digest; return their stages."""
@@ -177,9 +179,9 @@ class Case:
 
     def close(self) -> None:
         """Let other processes write to the case."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> Case:
         """Return the case."""
@@ -241,7 +243,7 @@ class Case:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def _require_writable(self) -> None:
-        assert self._lock >= 0, f"case {self.root} is open for reading only"
+        assert self._lock is not None, f"case {self.root} is open for reading only"
 
     def _place(self, relative: str) -> Path:
         """Return where a new file goes: names come from records, which somebody else may have made."""
@@ -342,6 +344,11 @@ class Case:
 
 
 # --- files ---------------------------------------------------------------------------------------------
+
+
+def _require_free(root: Path) -> None:
+    if root.exists() and (not root.is_dir() or not is_empty(root)) and not half_made(root):
+        raise UsageError(f"{root} exists already and is not an empty folder; choose another --case")
 
 
 def _pretty(value: Any) -> bytes:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from facerecon.characters import acting, inert
 from facerecon.errors import IntegrityError
+from facerecon.locks import is_lock
 
 LONGEST_NAME_BYTES = 1024
 """Longest name of a file in a case, folders included; the tool's own have less than 200, and systems allow 4096."""
@@ -193,6 +194,8 @@ def _opened(root: Path, parts: Sequence[str]) -> int:
 def entries_below(root: Path) -> Iterator[tuple[str, bool]]:
     """Yield (name, whether it is a regular file) of everything below a folder but folders; links are not followed.
 
+    The folder's own lock file is left out: it comes and goes with who works there.
+
     Raises:
         IntegrityError: a folder cannot be listed, or lies deeper than `DEEPEST`.
     """
@@ -210,7 +213,7 @@ def entries_below(root: Path) -> Iterator[tuple[str, bool]]:
             name = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):
                 folders.append((name, depth + 1))
-            else:
+            elif folder or not is_lock(entry):
                 yield name, entry.is_file(follow_symlinks=False)
 
 

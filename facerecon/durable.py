@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from facerecon.errors import ResourceError, UsageError
+from facerecon.locks import Held, hold
 
 TEMPORARY = ".tmp-"
 """What the names of unfinished files begin with; whoever finds one after a crash may remove it."""
@@ -59,18 +59,17 @@ def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
         raise
 
 
-def locked(root: Path) -> int:
-    """Return the handle that keeps other processes from writing to a case until it is closed, or the process ends.
+def locked(root: Path) -> Held:
+    """Keep other processes from writing to a case until the lock is released, or the process ends.
 
     Raises:
         UsageError: another process holds it.
-        ResourceError: the folder cannot be opened.
+        ResourceError: the folder cannot be opened or locked.
     """
     with writing(root):
-        handle = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise UsageError(f"another process is working on case {root}; wait for it, or choose another --case") from None
-    return handle
+        try:
+            return hold(root)
+        except BlockingIOError:
+            raise UsageError(
+                f"another process is working on case {root}; wait for it, or choose another --case"
+            ) from None

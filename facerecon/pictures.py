@@ -34,10 +34,24 @@ def decode_picture(data: bytes, name: str) -> RGB:
     """
     # Loads all formats' readers; without it a list of formats finds only the most common ones.
     Image.init()
+    return _decoded(data, name, FORMATS)
+
+
+def decode_png(data: bytes, name: str) -> RGB:
+    """Decode a picture that this tool wrote to RGB, as `rgb_of` does: a case may come from somebody else, and no other
+    decoder than that of PNG is to be given its bytes.
+
+    Raises:
+        EvidenceError: not a PNG, damaged, or larger than `MAX_PIXELS`; the message names it.
+    """
+    return _decoded(data, name, ("PNG",))
+
+
+def _decoded(data: bytes, name: str, formats: tuple[str, ...]) -> RGB:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=formats) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise EvidenceError(f"{name} has {image.width}x{image.height} pixels; {_TOO_LARGE}")
                 return rgb_of(image)
@@ -45,7 +59,8 @@ def decode_picture(data: bytes, name: str) -> RGB:
         raise
     except UnidentifiedImageError:
         # Pillow's own words hold a memory address, and records must be equal in every run.
-        raise EvidenceError(f"{name} is not a readable picture: no known picture format") from None
+        wanted = "it is not a PNG, as all pictures of a case are" if len(formats) == 1 else "no known picture format"
+        raise EvidenceError(f"{name} is not a readable picture: {wanted}") from None
     except Image.DecompressionBombError:
         raise EvidenceError(f"{name} has more than {2 * MAX_PIXELS} pixels; {_TOO_LARGE}") from None
     except Exception as error:

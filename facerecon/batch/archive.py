@@ -194,9 +194,9 @@ def thumbnail(png: bytes) -> Thumbnail:
     import cv2
     import numpy as np
 
-    from facerecon.pictures import decode_picture
+    from facerecon.pictures import decode_png
 
-    pixels = decode_picture(png, "a best shot")
+    pixels = decode_png(png, "a best shot")
     factor = THUMBNAIL_PX / max(pixels.shape[:2])
     small: RGB = pixels
     if factor < 1:

@@ -6,7 +6,6 @@ what the sources were, and how fast the work went. Every line is on the disk bef
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 from facerecon.batch.naming import JOURNAL
 from facerecon.errors import ResourceError, UsageError
+from facerecon.locks import hold
 
 SCHEMA = 1
 _LARGEST_BYTES = 1 << 30
@@ -168,18 +168,13 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        held = hold(folder)
+    except BlockingIOError:
+        raise UsageError(f"another batch is working in {folder}; wait for it, or choose another --cases") from None
     except OSError as error:
         raise ResourceError(f"cannot write {folder}: {error.strerror}; choose another --cases") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise UsageError(f"another batch is working in {folder}; wait for it, or choose another --cases") from None
-    try:
+    with held:
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -8,9 +8,7 @@ removed. Copies are claimed before they are made, so that several workers do not
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +22,7 @@ from facerecon.durable import TEMPORARY
 from facerecon.errors import EvidenceError, ResourceError
 from facerecon.hashing import sha256_bytes
 from facerecon.interruption import undivided
+from facerecon.locks import LOCK, Held, hold
 
 FOLDER = f"{TEMPORARY}sources"
 """The folder of the copies, below the folder that was named."""
@@ -94,10 +93,13 @@ class Staging:
         cleared = 0
         for folder in self._folders():
             if folder != but:
-                with contextlib.suppress(OSError), _lock(folder):
-                    shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError, ResourceError):
+                    hold(folder, follow=False, patience_s=0).remove_folder()
                     cleared += 1
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ResourceError):
+            if (self.root / LOCK).exists():
+                # A killed process may have left it; it goes with the lock.
+                hold(self.root, follow=False, patience_s=0).release()
             self.root.rmdir()
         return cleared
 
@@ -116,30 +118,19 @@ class Staging:
         Raises:
             ResourceError: it cannot be made, or another process holds it too long.
         """
-        with contextlib.ExitStack() as held:
-            until = time.monotonic() + _LONGEST_WAIT_S
-            while not self._take(folder, held):
-                # Held by the worker that this one takes over from, or just now removed by another.
-                if time.monotonic() > until:
-                    raise ResourceError(f"another process works on the copy in {folder}; wait for it, and run again")
-                time.sleep(_LOOK_S)
-            try:
-                _empty(folder)
-                yield
-            finally:
-                with undivided(), contextlib.suppress(OSError):
-                    shutil.rmtree(folder, ignore_errors=True)
-                    self.root.rmdir()
-
-    def _take(self, folder: Path, held: contextlib.ExitStack) -> bool:
+        until = time.monotonic() + _LONGEST_WAIT_S
+        while (held := _taken(folder)) is None:
+            # Held by the worker that this one takes over from, or just now removed by another.
+            if time.monotonic() > until:
+                raise ResourceError(f"another process works on the copy in {folder}; wait for it, and run again")
+            time.sleep(_LOOK_S)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            held.enter_context(_lock(folder))
-        except (BlockingIOError, FileNotFoundError):
-            return False
-        except OSError as error:
-            raise _unwritable(folder, error) from None
-        return True
+            _empty(folder)
+            yield
+        finally:
+            with undivided(), contextlib.suppress(OSError):
+                held.remove_folder()
+                self.root.rmdir()
 
     # --- space --------------------------------------------------------------------------------------------------------
 
@@ -170,17 +161,13 @@ class Staging:
 
     def _granted(self, mine: Path, size: int) -> int | None:
         """Claim bytes and return None; where there is no space for them, return how many others hold some."""
-        handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            # One at a time: two would count the same space.
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        # One at a time: two would count the same space.
+        with hold(self.root, follow=False, patience_s=_LONGEST_WAIT_S):
             claims = [claim for each in self._folders() if each != mine and (claim := _claim_of(each)) is not None]
             if self._free(self.root) - sum(claims) - size < self._reserve:
                 return len(claims)
             (mine / _CLAIM).write_text(str(size), encoding="ascii")
             return None
-        finally:
-            os.close(handle)
 
     # --- copying ------------------------------------------------------------------------------------------------------
 
@@ -240,24 +227,23 @@ def _require_same(opened: Store, address: Address, listed: Stated) -> None:
         raise EvidenceError(f"source {address.url} changed: listed as {listed.text()}, now {told}; {_AGAIN}")
 
 
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a copy's folder: that of a file in it, opened for writing, as network file systems want it.
+def _taken(folder: Path) -> Held | None:
+    """Make the folder of a copy where there is none, and return its lock; None: another process has it, or removes it.
 
     Raises:
-        BlockingIOError: another process has it.
-        FileNotFoundError: the folder was removed meanwhile.
-        OSError: it cannot be made.
+        ResourceError: it cannot be made or locked.
     """
-    path = folder / _CLAIM
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_ino != path.stat().st_ino:
-            raise FileNotFoundError(path)
-        yield
-    finally:
-        os.close(handle)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = hold(folder, follow=False, patience_s=0)
+    except (BlockingIOError, FileNotFoundError):
+        return None
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    if held.is_of(folder):
+        return held
+    held.release()
+    return None
 
 
 def _claim_of(folder: Path) -> int | None:
@@ -270,11 +256,10 @@ def _claim_of(folder: Path) -> int | None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what a killed process left of the same object, but for the lock."""
+    """Remove what a killed process left of the same object."""
     for each in folder.iterdir():
-        if each.name != _CLAIM:
+        if each.name != LOCK:
             each.unlink()
-    (folder / _CLAIM).write_text("", encoding="ascii")
 
 
 def _unwritable(path: Path, error: OSError) -> ResourceError:

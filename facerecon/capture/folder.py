@@ -8,10 +8,7 @@ that no footage is lost while terabytes are hashed; `facerecon verify` hashes al
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,15 +20,14 @@ from facerecon.durable import TEMPORARY, write_whole
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.ledger import Ledger
+from facerecon.locks import Held, hold
 from facerecon.manifest import FileEntry, Manifest, read_bytes
-
-_LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.05
 
 
 class CaptureFolder:
     """An open capture folder. Only one process at a time has it."""
 
-    def __init__(self, root: Path, info: CaptureInfo, ledger: Ledger, files: dict[str, FileEntry], lock: int) -> None:
+    def __init__(self, root: Path, info: CaptureInfo, ledger: Ledger, files: dict[str, FileEntry], lock: Held) -> None:
         """Use `opened`."""
         self.root, self.info, self.ledger = root, info, ledger
         self._files, self._lock = files, lock
@@ -59,11 +55,11 @@ class CaptureFolder:
                 return cls._made(root, info, lock)
             return cls._resumed(root, info, lock)
         except BaseException:
-            os.close(lock)
+            lock.release()
             raise
 
     @classmethod
-    def _made(cls, root: Path, info: CaptureInfo, lock: int) -> CaptureFolder:
+    def _made(cls, root: Path, info: CaptureInfo, lock: Held) -> CaptureFolder:
         _remove_unfinished(root)
         made = cls(root, info, Ledger(), {}, lock)
         text = json.dumps(info.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -73,7 +69,7 @@ class CaptureFolder:
         return made
 
     @classmethod
-    def _resumed(cls, root: Path, info: CaptureInfo, lock: int) -> CaptureFolder:
+    def _resumed(cls, root: Path, info: CaptureInfo, lock: Held) -> CaptureFolder:
         if not (root / DESCRIPTION).is_file():
             raise UsageError(f"{root} exists already and is no capture; choose another --output")
         ledger = Ledger.read(root / LEDGER)
@@ -94,7 +90,7 @@ class CaptureFolder:
 
     def __exit__(self, *_: object) -> None:
         """Let other processes have the folder."""
-        os.close(self._lock)
+        self._lock.release()
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
@@ -149,26 +145,18 @@ class CaptureFolder:
         write_whole(self.root / MANIFEST, Manifest.sealed(action, self.ledger, self._files).to_bytes())
 
 
-def locked(root: Path) -> int:
-    """Take a folder for this process; closing the handle gives it back, and so does the end of the process.
+def locked(root: Path) -> Held:
+    """Take a folder for this process; releasing the lock gives it back, and so does the end of the process.
 
     Raises:
         UsageError: another process has it.
+        ResourceError: it cannot be locked.
         OSError: it cannot be opened.
     """
-    handle = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
-    # Who asks whether a capture is running holds it for an instant.
-    for left in range(_LOCK_TRIES, 0, -1):
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            if left > 1:
-                time.sleep(_LOCK_PAUSE_S)
-                continue
-            os.close(handle)
-            raise UsageError(f"another process is using {root}; wait for it, or choose another --output") from None
-    return handle
+    try:
+        return hold(root)
+    except BlockingIOError:
+        raise UsageError(f"another process is using {root}; wait for it, or choose another --output") from None
 
 
 def _files(root: Path, ledger: Ledger) -> dict[str, FileEntry]:

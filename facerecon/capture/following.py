@@ -6,8 +6,6 @@ segment is in the list only when it is whole, flushed to the disk, and its diges
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from facerecon.durable import TEMPORARY
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import sha256_bytes
 from facerecon.ledger import Ledger
+from facerecon.locks import is_held
 from facerecon.manifest import CaseProblemsError, Manifest, extra_file, read_bytes
 from facerecon.manifest import verified as manifest_verified
 
@@ -77,17 +76,7 @@ def finished(root: Path) -> bool:
 
 def running(root: Path) -> bool:
     """Say whether a process holds the folder at this moment."""
-    try:
-        handle = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+    return is_held(root)
 
 
 def verified(root: Path) -> Verified:

@@ -6,9 +6,7 @@ Models, calibrations and the gallery are kept from one source to the next. Print
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +25,7 @@ from facerecon.commands.stages import run_enroll
 from facerecon.commands.workbench import Facts, Workbench
 from facerecon.console import Console
 from facerecon.errors import AnotherSourceError, FacereconError, IntegrityError
+from facerecon.locks import is_held
 from facerecon.records import Candidate
 
 if TYPE_CHECKING:
@@ -191,16 +190,8 @@ def counts(case: Case) -> dict[str, int | None]:
 def _wait_for_others(root: Path) -> None:
     """Wait until nobody works on a case any more: the workers of a batch that was killed put their work away first."""
     until = time.monotonic() + _LONGEST_WAIT_S
-    while time.monotonic() < until:
-        handle = os.open(root, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-        finally:
-            os.close(handle)
+    while time.monotonic() < until and is_held(root):
+        time.sleep(0.2)
 
 
 class _Relay(Console):

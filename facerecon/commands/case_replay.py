@@ -17,6 +17,7 @@ from facerecon.commands import case_views, options, stages
 from facerecon.commands.workbench import NOT_STATED, Facts, Workbench
 from facerecon.console import Console
 from facerecon.errors import EvidenceError, FacereconError, IntegrityError, UsageError
+from facerecon.locks import is_empty
 from facerecon.manifest import verify
 from facerecon.profiles import Profile, load_profile
 
@@ -166,7 +167,7 @@ class _Replay:
             raise UsageError(f"--output {output} lies in the case itself; give another folder")
         if (output / "case.json").is_file():
             return
-        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        if output.exists() and (not output.is_dir() or not is_empty(output)):
             raise UsageError(f"{output} exists already and is not an empty folder; give another --output")
 
     def _with_galleries(self, planned: Plan) -> tuple[Plan, dict[Key, Gallery]]:

@@ -103,6 +103,11 @@ def _notes(statement: Statement, done: Enrolment) -> list[str]:
         if said == NOT_STATED
     ]
     notes = [f"{' and '.join(missing)} not stated, and recorded so; {LAW}"] if missing else []
+    if done.went_on:
+        notes.append(
+            f"an enrolment before this one was cut off; what it had enrolled is kept, and not enrolled again: "
+            f"{done.went_on} pictures"
+        )
     if done.limit is None:
         notes.append(
             "no operating point is published for this model, so one person under two names was not looked for; "

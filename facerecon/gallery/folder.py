@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from facerecon.containment import read_inside
 from facerecon.durable import TEMPORARY, write_whole
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.hashing import canonical_json, sha256_bytes, sha256_file
+from facerecon.locks import Held, hold, is_empty, is_lock
 
 _JOURNAL, _STAGED = ".commit.json", ".new-"
 _LARGEST_JOURNAL_BYTES = 1 << 28
@@ -41,23 +41,24 @@ def locked(folder: Path, *, write: bool) -> Iterator[None]:
     if (folder / "pictures").is_symlink():
         # Tidying deletes pictures that no entry names, wherever the link leads.
         raise IntegrityError(f"gallery {folder}: pictures is a link, which this tool never makes; nothing was touched")
-    with writing(folder):
-        handle = os.open(folder, os.O_RDONLY)
+    held = _held(folder, write=write)
     try:
-        _lock(handle, folder, fcntl.LOCK_EX if write else fcntl.LOCK_SH)
+        if interrupted(folder) and not write:
+            held.release()
+            held = _held(folder, write=True)
         if interrupted(folder):
-            _lock(handle, folder, fcntl.LOCK_EX)
             _finish(folder)
         yield
     finally:
-        os.close(handle)
+        held.release()
 
 
-def _lock(handle: int, folder: Path, kind: int) -> None:
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except OSError:
-        raise UsageError(f"another process is working on gallery {folder}; wait for it to finish") from None
+def _held(folder: Path, *, write: bool) -> Held:
+    with writing(folder):
+        try:
+            return hold(folder, shared=not write)
+        except BlockingIOError:
+            raise UsageError(f"another process is working on gallery {folder}; wait for it to finish") from None
 
 
 def make(folder: Path) -> None:
@@ -141,14 +142,18 @@ def clear(folder: Path) -> None:
         UsageError: another process holds it.
         ResourceError: something cannot be deleted.
     """
-    if interrupted(folder):
-        with locked(folder, write=True):
-            pass
-    if not folder.is_dir() or not all(_is_leftover(path) for path in folder.iterdir()):
+    if not folder.is_dir() or is_empty(folder) or not (interrupted(folder) or _is_left(folder)):
         return
-    with writing(folder):
-        for path in folder.iterdir():
-            path.rmdir() if path.is_dir() else path.unlink()
+    with locked(folder, write=True), writing(folder):
+        for path in folder.iterdir() if _is_left(folder) else ():
+            if path.is_dir():
+                path.rmdir()
+            elif not is_lock(path):
+                path.unlink()
+
+
+def _is_left(folder: Path) -> bool:
+    return all(is_lock(path) or _is_leftover(path) for path in folder.iterdir())
 
 
 def _is_leftover(path: Path) -> bool:

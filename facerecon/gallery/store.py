@@ -36,6 +36,7 @@ from facerecon.gallery.retention import utc_text
 from facerecon.gallery.suspects import SUSPECTS, merged, people, without
 from facerecon.hashing import sha256_bytes
 from facerecon.ledger import Ledger, LedgerEntry
+from facerecon.locks import is_empty
 from facerecon.pictures import LARGEST_BYTES, decode_picture
 from facerecon.records import (
     GalleryEntry,
@@ -320,17 +321,21 @@ def create_store(folder: Path, recognizer: RecognizerRecord, now: Callable[[], d
         UsageError: the folder exists and is not empty.
     """
     clear(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or not is_empty(folder)):
         raise UsageError(f"{folder} exists and is not a gallery of this tool; choose another --gallery")
     make(folder)
-    with locked(folder, write=True):
+    with _goes_when_empty(folder), locked(folder, write=True):
+        if is_store(folder):
+            raise UsageError(f"another process made gallery {folder} meanwhile; run again to add to it")
         contents, files = sealed(Contents.empty(recognizer, utc_text(now())))
         commit(folder, files)
         store = Store(folder, contents, now)
         try:
             yield store
         finally:
-            if not store.entries:
+            if store.entries:
+                sweep(folder, frozenset(entry.crop_path for entry in store.entries))
+            else:
                 _unmake(folder, list(files))
 
 
@@ -341,7 +346,15 @@ def _unmake(folder: Path, files: Sequence[str]) -> None:
     commit(folder, {}, files)
     with contextlib.suppress(OSError):
         (folder / "pictures").rmdir()
-        folder.rmdir()
+
+
+@contextlib.contextmanager
+def _goes_when_empty(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _require_store(folder: Path) -> None:

@@ -6,7 +6,7 @@ Owns the account of an enrolment: requested = enrolled + refused + duplicates. S
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from facerecon.gallery import (
 )
 from facerecon.gallery.reading import given_suspects
 from facerecon.gallery.retention import utc_text
+from facerecon.ledger import LedgerEntry
 from facerecon.pictures import encode_png
 from facerecon.pipeline.enrolment import (
     BATCH,
@@ -48,6 +49,15 @@ ALIKE_MARGIN = 0.15
 Measured with dlib on 1,550 LFW pictures of 499 persons: of 124,251 pairs of different persons 163 are warned of at a
 margin of 0.10, 35 at 0.15, 1 at 0.20; of pictures whose person is enrolled already 95, 84 and 64 % are found.
 """
+PART = 32 * BATCH
+"""So many entries are on the disk together, or a sixteenth of a larger gallery, whose files are written as a whole.
+
+A multiple of the batch: an enrolment that goes on where another was cut off puts the same faces into one batch.
+"""
+_SHARE = 16
+_NO_VECTORS = np.zeros((0, 0), np.float32)
+_MORE = "more_follows"
+"""The detail of a ledger line that was not the last of its enrolment."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,8 @@ class Enrolment:
     """What became of every requested picture.
 
     `originals` names the file of each entry that a duplicate repeats. `limit` is the similarity that `alike` starts at;
-    None, and `alike` knows of equal files only, where the model has no operating point.
+    None, and `alike` knows of equal files only, where the model has no operating point. `went_on` counts the entries
+    that an enrolment before this one made which was cut off; `alike` looks at them as at this one's.
     """
 
     requested: int
@@ -92,6 +103,7 @@ class Enrolment:
     limit: float | None
     digest: str
     ledger_head: str
+    went_on: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,9 @@ class Tools:
 
 def enroll_into(folder: Path, sources: Sequence[Path], statement: Statement, tools: Tools) -> Enrolment:
     """Enrol pictures into a persistent gallery, which is made when it is not there.
+
+    What is enrolled goes to the disk in parts. When it is cut off, a call with the same pictures goes on: entries,
+    vectors and crops are in the end those of an enrolment that was not.
 
     Args:
         folder: the gallery.
@@ -145,7 +160,7 @@ def refresh(folder: Path, tools: Tools) -> Store:
             rows.extend(each.vector for each in tools.recognizer.embed(views))
             tools.listener.advanced("enroll", len(views))
         tools.listener.finished("enroll")
-        vectors = np.stack(rows) if rows else np.zeros((0, 0), np.float32)
+        vectors = np.stack(rows) if rows else _NO_VECTORS
         store.replace_vectors(recognizer_record(tools.recognizer), vectors)
     return store
 
@@ -158,7 +173,7 @@ def _held(folder: Path, tools: Tools) -> Iterator[Store]:
         if store.entries:
             store.require(record)
         elif store.recognizer != record:
-            store.replace_vectors(record, np.zeros((0, 0), np.float32))
+            store.replace_vectors(record, _NO_VECTORS)
         yield store
 
 
@@ -169,33 +184,60 @@ class _Enrolling:
         self.examiner = Examiner(tools.detector, tools.profile, statement.choice, seen)
         self.when_utc = utc_text(tools.now())
         self.left_out: list[RefusedPicture] = []
+        self.told = 0
         self.limit = _alike_from(tools)
+        self.found: dict[frozenset[str], Alike] = {}
 
     def enroll(self, pictures: Sequence[GalleryFile], suspects: Sequence[bytes]) -> Enrolment:
-        additions = [
-            Addition(self._entry(each), vector.vector)
-            for each, vector in embedded(self._accepted(pictures), self.tools.recognizer)
-        ]
+        known, went_on = len(self.store.entries), _cut_off(self.store)
+        self._remember(self._alike(self.store.entries, self.store.vectors, known - went_on))
+        additions: list[Addition] = []
+        for each, vector in embedded(self._accepted(pictures), self.tools.recognizer):
+            additions.append(Addition(self._entry(each), vector.vector))
+            if len(additions) % BATCH == 0 and len(additions) >= max(PART, len(self.store.entries) // _SHARE):
+                self._commit(additions, suspects, {_MORE: True})
+                additions, suspects = [], ()
         duplicates = tuple(each for each in self.left_out if each.duplicate_of)
         refused = tuple(each for each in self.left_out if not each.duplicate_of)
         if not additions and not duplicates and not self.store.entries:
             raise self._nothing(refused)
-        alike = self._alike(additions, self._same_files(duplicates, additions))
-        line = self.store.add(additions, self.left_out, suspects, self._details(len(pictures), alike, len(refused)))
-        if not additions and not duplicates:
+        line = self._commit(additions, suspects, {})
+        enrolled = self.store.entries[known:]
+        if not enrolled and not duplicates:
             raise self._nothing(refused)
-        enrolled = self.store.entries[len(self.store.entries) - len(additions) :]
         return Enrolment(
             requested=len(pictures),
             enrolled=enrolled,
             refused=refused,
             duplicates=duplicates,
             originals=self._originals(duplicates),
-            alike=alike,
+            alike=_in_order(self.found.values()),
             limit=self.limit,
             digest=self.store.digest,
             ledger_head=line.hash,
+            went_on=went_on,
         )
+
+    def _commit(
+        self, additions: Sequence[Addition], suspects: Sequence[bytes], more: Mapping[str, bool]
+    ) -> LedgerEntry:
+        """Write what was decided since the last commit, and return its line in the ledger."""
+        left_out, self.told = self.left_out[self.told :], len(self.left_out)
+        entries = (*self.store.entries, *(each.entry for each in additions))
+        rows = [self.store.vectors] if len(self.store.entries) else []
+        vectors = np.concatenate([*rows, *(each.vector[np.newaxis] for each in additions)]) if entries else _NO_VECTORS
+        found = [
+            *self._alike(entries, vectors, len(self.store.entries)),
+            *_same_files([each for each in left_out if each.duplicate_of], entries),
+        ]
+        alike = self._remember(found)
+        return self.store.add(additions, left_out, suspects, {**self._details(additions, left_out, alike), **more})
+
+    def _remember(self, found: Iterable[Alike]) -> tuple[Alike, ...]:
+        """Keep the most alike of each two names, and return those of `found`; of equals a file under both names."""
+        news = _closest({}, found)
+        self.found = _closest(self.found, news.values())
+        return _in_order(news.values())
 
     def _originals(self, duplicates: Sequence[RefusedPicture]) -> dict[str, str]:
         repeated = {each.duplicate_of for each in duplicates}
@@ -255,43 +297,63 @@ class _Enrolling:
             crop_origin=each.crop.origin,
         )
 
-    def _details(self, requested: int, alike: Sequence[Alike], refused: int) -> dict[str, object]:
+    def _details(
+        self, additions: Sequence[Addition], left_out: Sequence[RefusedPicture], alike: Sequence[Alike]
+    ) -> dict[str, object]:
+        duplicates = sum(each.duplicate_of is not None for each in left_out)
         return {
-            "requested": requested,
-            "refused": refused,
-            "duplicates": len(self.left_out) - refused,
+            "requested": len(additions) + len(left_out),
+            "refused": len(left_out) - duplicates,
+            "duplicates": duplicates,
             "operator": self.statement.operator,
             "profile_sha256": self.tools.profile.digest,
             # Names could not be taken out of a hash chain again.
             "alike": [{"sha256": a.sha256, "entry": a.other_entry, "similarity": a.similarity} for a in alike],
         }
 
-    def _same_files(
-        self, duplicates: Sequence[RefusedPicture], additions: Sequence[Addition]
-    ) -> dict[frozenset[str], Alike]:
-        held = {entry.id: entry for entry in (*self.store.entries, *(each.entry for each in additions))}
-        pairs = [(each, held[each.duplicate_of]) for each in duplicates if each.duplicate_of]
-        return {
-            frozenset((each.identity, other.identity)): _pair(each, other, 1.0)
-            for each, other in pairs
-            if each.identity != other.identity
-        }
-
-    def _alike(self, additions: Sequence[Addition], found: dict[frozenset[str], Alike]) -> tuple[Alike, ...]:
-        if not additions or self.limit is None:
-            return tuple(found.values())
-        entries = (*self.store.entries, *(each.entry for each in additions))
+    def _alike(self, entries: Sequence[GalleryEntry], vectors: npt.NDArray[np.float32], first: int) -> Iterator[Alike]:
+        """Yield who of the entries from `first` on resembles one before it that stands under another name."""
+        if self.limit is None or first >= len(entries):
+            return
         names = np.array([entry.identity for entry in entries], dtype=object)
-        new = np.stack([each.vector for each in additions])
-        vectors = np.concatenate([self.store.vectors, new]) if len(self.store.entries) else new
-        for row in range(len(self.store.entries), len(entries)):
+        for row in range(first, len(entries)):
             probe = Embedding(self.store.recognizer.id, vectors[row], self.store.recognizer.metric)
             scores = np.round(similarities(probe, vectors[:row], probe.metric).astype(np.float64), 4)
             for other in np.flatnonzero((scores >= self.limit) & (names[:row] != names[row])):
-                pair = frozenset((names[row], names[other]))
-                if pair not in found or scores[other] > found[pair].similarity:
-                    found[pair] = _pair(entries[row], entries[other], float(scores[other]))
-        return tuple(sorted(found.values(), key=lambda each: (-each.similarity, each.identity, each.other_identity)))
+                yield _pair(entries[row], entries[int(other)], float(scores[other]))
+
+
+def _cut_off(store: Store) -> int:
+    """Return how many entries an enrolment made that was cut off, where nothing was done to the gallery since."""
+    entries = 0
+    for line in reversed(store.ledger.entries):
+        if not line.details.get(_MORE):
+            break
+        entries += len(list(line.details["sha256"]))
+    return min(entries, len(store.entries))
+
+
+def _same_files(duplicates: Sequence[RefusedPicture], entries: Sequence[GalleryEntry]) -> Iterator[Alike]:
+    held = {entry.id: entry for entry in entries} if duplicates else {}
+    for each in duplicates:
+        other = held[each.duplicate_of or ""]
+        if each.identity != other.identity:
+            yield _pair(each, other, 1.0)
+
+
+def _closest(held: Mapping[frozenset[str], Alike], found: Iterable[Alike]) -> dict[frozenset[str], Alike]:
+    closest = dict(held)
+    for each in found:
+        pair = frozenset((each.identity, each.other_identity))
+        before = closest.get(pair)
+        same_file = each.sha256 == each.other_sha256
+        if before is None or (each.similarity, same_file) > (before.similarity, False):
+            closest[pair] = each
+    return closest
+
+
+def _in_order(found: Iterable[Alike]) -> tuple[Alike, ...]:
+    return tuple(sorted(found, key=lambda each: (-each.similarity, each.identity, each.other_identity)))
 
 
 def _alike_from(tools: Tools) -> float | None:

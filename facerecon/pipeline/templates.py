@@ -18,7 +18,7 @@ import numpy as np
 
 from facerecon.case import Case
 from facerecon.faces.quality import conditions, template_weight
-from facerecon.pictures import decode_picture
+from facerecon.pictures import decode_png
 from facerecon.pipeline.enhancement import load_chip
 from facerecon.pipeline.steps import base_treatment, recipe, with_recipe
 from facerecon.profiles import Recognize
@@ -191,7 +191,7 @@ class TrackReader:
     def _computed(self, record: RestoredRecord | FusedRecord, chip: ChipRecord) -> FaceView:
         """Return a computed picture without its label, with the shot's landmarks in it."""
         width, height = record.content
-        pixels = decode_picture(self._case.bytes_of(record.path), record.path)[:height, :width]
+        pixels = decode_png(self._case.bytes_of(record.path), record.path)[:height, :width]
         x, y = chip.origin
         return FaceView(pixels, shift_landmarks(chip.detection.landmarks, -x, -y, record.scale), record.scale)
 

@@ -19,6 +19,7 @@ import yaml
 
 from facerecon.batch.journal import locked
 from facerecon.commands import batch
+from facerecon.locks import LOCK
 from facerecon.manifest import verify
 from tests.cli.conftest import Outcome, call
 from tests.unit.batch.batch_cases import HERE, InlineEngine, known_people, moving, still
@@ -278,7 +279,7 @@ def test_two_batches_on_one_folder_keep_out_of_each_other(archive: Path, tmp_pat
     with locked(tmp_path / "cases"):
         second = run(tmp_path, archive)
         assert (second.code, "another batch is working in" in second.error) == (2, True)
-        assert list((tmp_path / "cases").iterdir()) == []
+        assert [path.name for path in (tmp_path / "cases").iterdir()] == [LOCK]
     assert run(tmp_path, archive, "--quiet").code == 0
 
 

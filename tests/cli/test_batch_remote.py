@@ -251,6 +251,22 @@ def test_a_missing_package_is_named_before_anything_is_made(tmp_path: Path, monk
 
 
 @pytest.mark.usefixtures("inline")
+def test_whole_frames_of_an_object_need_its_copy_again_and_the_object_is_named(tale: Path, tmp_path: Path) -> None:
+    assert run(tmp_path, f"{ARCHIVE}/clip2.png", "--quiet").code == 0
+    case = tmp_path / "cases/clip2.png"
+    frames = ("enhance", case, "--output", "frame", "--quiet")
+    outcome = call(*frames)
+    assert (outcome.code, f"was a copy of {ARCHIVE}/clip2.png, which was removed" in outcome.error) == (3, True)
+    with Case.view(case) as opened:
+        place = Path(opened.info.source.path)
+    assert f"copy the object to {place} again" in outcome.error
+    place.parent.mkdir(parents=True)
+    shutil.copy(tale / "in/cam1/a.png", place)
+    other = call(*frames)
+    assert (other.code, "is not the file that" in other.error) == (4, True)
+
+
+@pytest.mark.usefixtures("inline")
 def test_replaying_a_case_of_an_object_names_the_object_and_the_way_out(tale: Path, tmp_path: Path) -> None:
     assert run(tmp_path, f"{ARCHIVE}/clip2.png", "--quiet").code == 0
     outcome = call("case", "replay", tmp_path / "cases/clip2.png", "--output", tmp_path / "replay")

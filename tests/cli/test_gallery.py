@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from facerecon.commands import workbench
+from facerecon.errors import Interrupted
+from facerecon.pipeline import enrolment, galleries
+from facerecon.records import Embedding, FaceView
 from tests.cli.conftest import Program
 from tests.fakes import OTHER, SKIN, FakeDetector, FakeRecognizer, picture
 from tests.unit.gallery.test_gallery_reading import save
 
 STATED = ("--source", "archive", "--legal-basis", "case 12", "--operator", "me", "--quiet")
+
+
+class Stopped(FakeRecognizer):
+    """Is interrupted at its second batch."""
+
+    def embed(self, faces: Sequence[FaceView]) -> list[Embedding]:
+        if "used" in self.__dict__:
+            raise Interrupted("stopped")
+        self.__dict__["used"] = True
+        return super().embed(faces)
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +152,20 @@ def test_damaged_gallery_is_exit_4(facerecon: Program, stored: Path) -> None:
     outcome = facerecon("gallery", "list", stored)
     assert outcome.code == 4
     assert "vectors.npy" in outcome.error
+
+
+def test_an_enrolment_that_goes_on_after_one_that_was_cut_off_says_so(
+    facerecon: Program, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (enrolment, galleries):
+        monkeypatch.setattr(module, "BATCH", 1)
+    monkeypatch.setattr(galleries, "PART", 1)
+    arguments = ("gallery", "enroll", source, "--gallery", tmp_path / "g", "--json", *STATED)
+    with monkeypatch.context() as patch:
+        patch.setattr(workbench.Workbench, "recognizer", Stopped())
+        assert facerecon(*arguments).code == 130
+    assert facerecon("gallery", "list", tmp_path / "g", "--json").document["entries"] == 1
+    done = facerecon(*arguments)
+    assert done.code == 0, done.err
+    assert done.document["counts"] == {"enrolled": 1, "refused": 1, "duplicates": 2}
+    assert ["was cut off; what it had enrolled is kept" in note for note in done.document["notes"]] == [True]

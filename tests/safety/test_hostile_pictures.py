@@ -7,15 +7,17 @@ import struct
 import subprocess
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, features
+from PIL import Image, ImageFile, features
 
+import facerecon
 from facerecon.errors import EvidenceError
-from facerecon.pictures import FORMATS, MAX_PIXELS, decode_picture
+from facerecon.pictures import FORMATS, MAX_PIXELS, decode_picture, decode_png
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
@@ -98,6 +100,29 @@ def samples() -> list[bytes]:
         Image.fromarray(pixels).save(stream, name)
         found.append(stream.getvalue())
     return found
+
+
+def test_a_picture_of_a_case_reaches_no_decoder_but_that_of_png(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case may be forged with digests that fit; what is called .png in it need not be one."""
+    found = samples()
+    (whole,) = (data for data in found if data.startswith(b"\x89PNG"))
+    assert np.array_equal(decode_png(whole, "x"), decode_picture(whole, "x"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it was decoded"))
+    for data in found:
+        if data is not whole:
+            with pytest.raises(EvidenceError, match=r"^faces/a\.png is not a readable picture: it is not a PNG"):
+                decode_png(data, "faces/a.png")
+
+
+def test_only_what_reads_galleries_takes_other_formats_than_png() -> None:
+    package = Path(facerecon.__file__).parent
+    modules = [
+        *(package / "pipeline").glob("*.py"),
+        *(package / "batch").glob("*.py"),
+        *(package / "report").glob("*.py"),
+    ]
+    assert {path.name for path in modules if "decode_picture" in path.read_text()} == {"enrolment.py"}
+    assert {"enhancement.py", "outputs.py"} <= {path.name for path in modules if "decode_png" in path.read_text()}
 
 
 @settings(max_examples=200)

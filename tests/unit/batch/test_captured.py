@@ -12,18 +12,12 @@ from hypothesis import strategies as st
 
 from facerecon.batch import captured
 from facerecon.batch.captured import Arrival, arrivals, entry
-from facerecon.capture.folder import CaptureFolder
-from facerecon.capture.records import CaptureInfo, Gap, Segment, Track
+from facerecon.capture.records import Segment, Track
 from facerecon.errors import IntegrityError
 from facerecon.records import Timestamp
+from tests.unit.batch.growing_captures import STALL, capture, end, kill, track
 
 BEGAN = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)
-
-
-def track(kind: Any = "video", first: Timestamp | None = None) -> Track:
-    return Track(
-        index=0, kind=kind, codec="h264", packets=5, bytes=9, keyframes=1, corrupt=0, refused=0, first=first, last=first
-    )
 
 
 def segment(number: int, *tracks: Track, times: Any = "stream", begin_ms: int = 0) -> Segment:
@@ -89,40 +83,23 @@ def test_a_capture_that_cannot_be_read_costs_only_its_own_clocks(
 # --- the capture itself -----------------------------------------------------------------------------------------------
 
 
-def folder(root: Path) -> CaptureFolder:
-    info = CaptureInfo(
-        source="rtsp://camera/1", case_id="c", operator="o", purpose="p", created_utc="2026-11-22T06:30:00.000Z",
-        tool_version="0", libraries={},
-    )  # fmt: skip
-    return CaptureFolder.opened(root, info)
-
-
 def test_a_capture_is_running_while_it_is_held_then_ended_or_unknown(tmp_path: Path) -> None:
-    held = folder(tmp_path / "cam")
+    held = capture(tmp_path / "cam")
     assert entry(tmp_path / "cam").state == "running"
-    held.add_gap(
-        Gap(
-            begin_ms=600, end_ms=10_100, begin_utc="2026-11-22T06:30:00.600Z", end_utc="2026-11-22T06:30:10.100Z",
-            reason="stall",
-        )
-    )  # fmt: skip
+    held.add_gap(STALL)
     (gap,) = entry(tmp_path / "cam").gaps
-    assert (gap.seconds, gap.reason) == (9.5, "stall")
+    assert (gap.seconds, gap.reason) == (9.4, "stall")
     assert gap.begin_utc < gap.end_utc
-    held.__exit__()
+    kill(held)
     assert entry(tmp_path / "cam").state == "unknown"
-    again = folder(tmp_path / "cam")
-    again.note("capture.ended", {"ending": "stopped"}, {})
-    again.__exit__()
+    end(capture(tmp_path / "cam"))
     ended = entry(tmp_path / "cam")
     assert (ended.state, ended.problem, ended.path) == ("stopped", "", str(tmp_path / "cam"))
-    assert [each.seconds for each in ended.gaps][:1] == [9.5]
+    assert [each.seconds for each in ended.gaps][:1] == [9.4]
 
 
 def test_of_a_capture_that_was_changed_the_index_says_so_and_nothing_else(tmp_path: Path) -> None:
-    held = folder(tmp_path / "cam")
-    held.note("capture.ended", {"ending": "stopped"}, {})
-    held.__exit__()
+    end(capture(tmp_path / "cam"))
     ledger = tmp_path / "cam/ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes().replace(b"stopped", b"whole!!"))
     spoiled = entry(tmp_path / "cam")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 import threading
@@ -21,6 +20,7 @@ from facerecon.batch.staging import FOLDER, Copy, Staging
 from facerecon.batch.stores import Stated, store
 from facerecon.errors import EvidenceError, ResourceError
 from facerecon.hashing import sha256_bytes, sha256_file
+from facerecon.locks import LOCK, hold
 from tests.unit.batch import tale_store
 from tests.unit.batch.tale_store import PREFIX
 
@@ -123,8 +123,7 @@ def test_no_name_of_an_object_leads_out_of_the_folder_of_the_copies(name: str) -
 
 @contextlib.contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    with (folder / "claim").open("r+b") as claim:
-        fcntl.flock(claim, fcntl.LOCK_EX)
+    with hold(folder):
         yield
 
 
@@ -144,9 +143,21 @@ def test_what_nobody_holds_is_removed_and_what_is_held_stays(tale: Path, tmp_pat
     (tmp_path / "here/evidence").mkdir()
     with holding(kept):
         assert staging.clear() == 1
-        assert (gone.exists(), len(left(kept))) == (False, 3)
+        assert (gone.exists(), len(left(kept))) == (False, 4)
     assert staging.clear() == 1
     assert left(tmp_path / "here") == [tmp_path / "here/evidence"]
+
+
+def test_what_was_left_of_the_claiming_itself_is_removed_too(tmp_path: Path) -> None:
+    staging = Staging(tmp_path / "here", 0)
+    staging.root.mkdir(parents=True)
+    (staging.root / LOCK).touch()
+    with hold(staging.root):
+        assert staging.clear() == 0
+        assert staging.root.exists()
+    (staging.root / LOCK).touch()
+    assert staging.clear() == 0
+    assert left(tmp_path / "here") == []
 
 
 def test_a_leftover_of_the_same_object_is_not_taken_for_a_copy(tale: Path, tmp_path: Path) -> None:
@@ -154,7 +165,7 @@ def test_a_leftover_of_the_same_object_is_not_taken_for_a_copy(tale: Path, tmp_p
     abandoned(staging, listed[0])
     with copied(staging, listed) as copy:
         assert copy.path.read_bytes() == b"0123456789"
-        assert {each.name for each in copy.path.parent.iterdir()} == {"a.mp4", "claim"}
+        assert {each.name for each in copy.path.parent.iterdir()} == {"a.mp4", "claim", LOCK}
     assert left(tmp_path / "here") == []
 
 

@@ -96,32 +96,22 @@ def test_a_running_capture_verifies_with_its_unfinished_segment(captured: Path) 
     (captured / "segments" / f"{files.UNFINISHED}000009-20260101T000000Z.nut").write_bytes(b"x")
     with pytest.raises(CaptureProblemsError, match="extra file"):
         verified(captured)
-    import os
-
-    lock = locked(captured)
-    try:
+    with locked(captured):
         assert verified(captured).running
         (captured / "segments/extra.nut").write_bytes(b"x")
         with pytest.raises(CaptureProblemsError, match="extra"):
             verified(captured)
-    finally:
-        os.close(lock)
 
 
 # --- one at a time ----------------------------------------------------------------------------------------------------
 
 
 def test_two_captures_never_share_a_folder(captured: Path, capture: Capture, live: Live) -> None:
-    import os
-
     before = sha256_file(captured / "ledger.jsonl")
-    lock = locked(captured)
-    try:
+    with locked(captured):
         assert running(captured)
         with pytest.raises(UsageError, match="another process"):
             capture()
-    finally:
-        os.close(lock)
     assert not running(captured)
     assert sha256_file(captured / "ledger.jsonl") == before
     assert len(live.requests) == 1

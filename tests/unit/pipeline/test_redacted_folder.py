@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from facerecon.errors import ResourceError
+from facerecon.locks import Held
 from facerecon.manifest import verify
 from facerecon.pipeline import redacted_folder
 from facerecon.pipeline.redacted_folder import PREFIX, clear, unfinished
@@ -141,7 +142,7 @@ def test_a_folder_that_another_process_took_for_left_behind_is_made_again(
     """Between making and locking its folder a redaction can lose it to one that tidies up."""
     taken, seen = redacted_folder._taken, []
 
-    def slow(path: Path) -> int:
+    def slow(path: Path) -> Held | None:
         seen.append(path)
         if len(seen) == 1:
             path.rmdir()
@@ -155,7 +156,7 @@ def test_a_folder_that_another_process_took_for_left_behind_is_made_again(
 
 
 def test_where_nothing_can_be_locked_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redacted_folder, "_taken", lambda _: -1)
+    monkeypatch.setattr(redacted_folder, "_taken", lambda _: None)
     with pytest.raises(ResourceError, match="can be locked; choose another place"), unfinished(tmp_path / "copy"):
         raise AssertionError
     assert left(tmp_path) == []
