@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from people import Scene, render
 from regions import lines
 
+from facerecon.commands.timing import BESIDE
 from facerecon.faces.tracking import box_iou
 from facerecon.records import RGB, FaceView, Landmarks5
 
@@ -149,12 +150,19 @@ def frame_number(frame_id: str) -> int:
 
 
 def stages(case: Path, wall_s: float) -> dict[str, float]:
-    """Return the seconds of each step of each stage, from the ledger; the rest is start-up, loading and writing."""
-    found = {}
+    """Return the seconds of each step of each stage, from the ledger; the rest is start-up, loading and writing.
+
+    Steps in brackets ran beside the others, in threads of their own.
+    """
+    found, beside = {}, {}
     for entry in lines(case / "ledger.jsonl"):
         for name, seconds in entry.get("details", {}).get("durations_s", {}).items():
-            found[f"{entry['action'].partition('.')[0]}: {name}"] = seconds
-    return {**found, "start-up, loading, hashing, writing": round(wall_s - sum(found.values()), 2)}
+            stage = entry["action"].partition(".")[0]
+            if stage == "extract" and name in BESIDE:
+                beside[f"({stage}: {name})"] = seconds
+            else:
+                found[f"{stage}: {name}"] = seconds
+    return {**beside, **found, "start-up, loading, hashing, writing": round(wall_s - sum(found.values()), 2)}
 
 
 # --- the reference ----------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from rich.table import Table
 from facerecon.case import Case
 from facerecon.ledger import LedgerEntry
 
-BESIDE = frozenset({"decode", "motion", "hash"})
-"""Steps of `extract` that run in a thread of their own, beside the others."""
+BESIDE = frozenset({"decode", "motion", "hash", "wait for frames", "journal", "detect", "track"})
+"""Steps of `extract` that run in threads of their own, beside the others."""
 REST = "writing, hashing and the rest"
 
 

@@ -86,19 +86,24 @@ def white_balance(
 def scene_light(pixels: RGB, *, max_distance_uv: float = 0.03) -> tuple[float, float, float] | None:
     """Return the colour of a frame's light in linear red, green, blue (mean 1), for `white_balance` of its crops.
 
-    Estimated as "von-kries" does, on the frame reduced to 256 px; None where there is no estimate, or where it is the
-    colour of no lamp and of no daylight.
+    Estimated as "von-kries" does, on `reduced_scene`; None where there is no estimate, or where it is the colour of no
+    lamp and of no daylight.
     """
-    shrink = max(1, math.ceil(max(pixels.shape[:2]) / _LIGHT_PX))
-    small = pixels[: pixels.shape[0] // shrink * shrink, : pixels.shape[1] // shrink * shrink]
-    size = (small.shape[1] // shrink, small.shape[0] // shrink)
-    if shrink > 1 and min(size) > 0:
-        pixels = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.uint8)
-    light = _estimate(pixels, _NORM)
+    light = _estimate(reduced_scene(pixels), _NORM)
     if light is None or _nearest_lamp(light)[0] > max_distance_uv:
         return None
     red, green, blue = (round(float(value), 6) for value in light / light.mean())
     return red, green, blue
+
+
+def reduced_scene(pixels: RGB) -> RGB:
+    """Return a frame reduced by a whole number to at most 256 px, area by area; a smaller one as it is."""
+    shrink = max(1, math.ceil(max(pixels.shape[:2]) / _LIGHT_PX))
+    small = pixels[: pixels.shape[0] // shrink * shrink, : pixels.shape[1] // shrink * shrink]
+    size = (small.shape[1] // shrink, small.shape[0] // shrink)
+    if shrink == 1 or min(size) == 0:
+        return pixels
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _given_light(light_k: float | None, light_rgb: tuple[float, float, float] | None) -> Triple | None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 from facerecon.case import Case, StageRun
 from facerecon.errors import EvidenceError
 from facerecon.faces.quality import assess
 from facerecon.faces.shots import BestShots, Burst, aligned_picture, cut_chip
-from facerecon.faces.tracking import LiveTrack, Tracker
-from facerecon.filters.balance import scene_light
+from facerecon.faces.tracking import LiveTrack
+from facerecon.filters.balance import reduced_scene, scene_light
 from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
-from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.resuming import RememberedDetector, Resuming, made_by
-from facerecon.pipeline.search_area import Found, SearchArea, Seen
+from facerecon.pipeline.search_area import Seen
+from facerecon.pipeline.sightings import NOTHING_MOVED, Sighting, Sightings, Unmoved
 from facerecon.profiles import Profile
 from facerecon.records import (
+    RGB,
     ChipRecord,
     Counts,
     Detection,
@@ -34,11 +33,7 @@ from facerecon.records import (
     TrackRecord,
 )
 from facerecon.stages import Detector
-from facerecon.video import MotionGate, Source, Window
-
-Event = Seen | Fraction
-_AHEAD = 8
-"""Frames that are decoded while others are searched; each is held in memory."""
+from facerecon.video import Source, Window
 
 
 def extract(case: Case, source: Source, detector: Detector, context: Context) -> None:
@@ -89,7 +84,7 @@ class _Person:
 
 
 class _Extraction:
-    """One run of the stage: decode, gate, detect in batches, track, keep best shots, write what has ended."""
+    """One run of the stage: of the faces that are sighted, keep best shots, and write what has ended."""
 
     def __init__(
         self, run: StageRun, source: Source, detector: RememberedDetector, context: Context, watch: Stopwatch
@@ -97,29 +92,35 @@ class _Extraction:
         self.run, self.source, self.context, self.watch = run, source, context, watch
         self.profile = context.profile
         self.resuming = Resuming(detector, context.listener)
-        self.area = SearchArea(detector, self.profile)
+        self.sightings = Sightings(source, detector, self.resuming, self.profile, watch)
         self.in_order = source.record.clock == "order"
-        self.tracker = Tracker(self.profile.track, self.profile.detect.min_score)
         self.people: dict[int, _Person] = {}
         self.frames, self.faces, self.shots = Account(run, "frame"), Account(run, "face"), Account(run, "face")
-        self.still: list[Frame | None] = []
         self.confirmed = 0
-        self.light: tuple[int, tuple[float, float, float] | None] | None = None
+        self.scene: tuple[int, RGB] | None = None
         run.declare("frames", "detections", "tracks", "chips", "extract-skipped")
 
     def process(self) -> None:
         """Go through the source once."""
-        self.context.listener.started("extract", self.source.frame_count_from_header)
-        events: list[Event] = []
-        with closing(ahead(self._seen(), _AHEAD)) as items:
-            for event in self._events(items):
-                if events and isinstance(event, Seen) and not _fits(event, events, self.area.together):
-                    self._flush(events)
-                events.append(event)
-            self._flush(events)
-        for track in self.tracker.finish():
+        listener = self.context.listener
+        listener.started("extract", self.source.frame_count_from_header)
+        with closing(self.sightings.items()) as items:
+            while True:
+                with self.watch.measure("wait for faces"):
+                    item = next(items, None)
+                if item is None:
+                    break
+                if isinstance(item, Sighting):
+                    with self.watch.measure("quality and crops"):
+                        self._analyse(item)
+                    listener.advanced("extract")
+                elif isinstance(item, Unmoved):
+                    listener.advanced("extract")
+                else:
+                    self._omit(item)
+        for track in self.sightings.remaining:
             self._close(track)
-        self.context.listener.finished("extract")
+        listener.finished("extract")
 
     def finish(self) -> Counts:
         """Close the accounts; returns that of the frames."""
@@ -131,7 +132,7 @@ class _Extraction:
             )
         close_accounts(self.run, {"frames": self.frames, "faces": self.faces, "shots": self.shots})
         self.run.details["tracks"] = self.confirmed
-        self.run.details["search"] = self.area.account
+        self.run.details["search"] = self.sightings.area.account
         self.run.details["source_sha256_after"] = self.source.record.sha256
         self.run.details["durations_s"] = self.watch.seconds
         if self.resuming.account:
@@ -140,84 +141,25 @@ class _Extraction:
 
     # --- frames -------------------------------------------------------------------------------------------------------
 
-    def _events(self, items: Iterator[Seen | Skipped]) -> Iterator[Event]:
-        """Yield frames to analyse and, as durations, times in which nothing moved."""
-        before: Fraction | None = None
-        quiet = _Quiet(self.frames)
-        while True:
-            with self.watch.measure("wait for frames"):
-                item = next(items, None)
-            if item is None:
-                break
-            if isinstance(item, Skipped):
-                self.frames.omit(item)
-                self.context.listener.advanced("extract", item.count)
-                continue
-            now = item.frame.timestamp.seconds
-            if item.look is None or item.look.moved:
-                quiet.end()
-                yield item
-            else:
-                quiet.add(item.frame)
-                self.context.listener.advanced("extract")
-                yield now - before if before is not None else Fraction(0)
-            before = now
-        quiet.end()
+    def _omit(self, skipped: Skipped) -> None:
+        self.frames.omit(skipped)
+        # Frames in which nothing moved have advanced already, one by one.
+        if skipped.reason != NOTHING_MOVED:
+            self.context.listener.advanced("extract", skipped.count)
 
-    def _seen(self) -> Iterator[Seen | Skipped]:
-        """Decode, and look at each frame for motion: this runs ahead of the rest, beside it."""
-        gate = MotionGate(self.profile.extract.motion)
-        gated = self.profile.extract.motion.enabled and not self.in_order
-        frames = self.source.frames(self.profile.extract.sample)
-        while True:
-            with self.watch.measure("decode"):
-                item = next(frames, None)
-            if item is None:
-                return
-            if isinstance(item, Skipped):
-                yield item
-                continue
-            with self.watch.measure("motion"):
-                look = gate.look(item) if gated else None
-            digest = ""
-            if look is None or look.moved:
-                with self.watch.measure("hash"):
-                    digest = sha256_array(item.pixels)
-            yield Seen(item, look, digest)
-
-    def _flush(self, events: list[Event]) -> None:
-        seen = [event for event in events if isinstance(event, Seen)]
-        with self.watch.measure("detect"), self.resuming.chunk(seen):
-            found = iter(self.area.find(seen, self.tracker.boxes))
-        with self.watch.measure("track and keep"):
-            for event in events:
-                if isinstance(event, Seen):
-                    self._analyse(event, next(found))
-                else:
-                    self.tracker.idle(event)
-        events.clear()
-
-    def _analyse(self, seen: Seen, found: Found) -> None:
-        frame = seen.frame
-        self.run.record("frames", _frame_record(seen, found.windows))
+    def _analyse(self, sighting: Sighting) -> None:
+        frame = sighting.seen.frame
+        self.run.record("frames", _frame_record(sighting.seen, sighting.windows))
         self.frames.wrote()
-        now = frame.timestamp.seconds
-        detections = self._alignable(frame, found.faces)
-        owners = self.tracker.update(now, detections)
-        for detection, owner in zip(detections, owners, strict=True):
+        if sighting.unalignable:
+            self.faces.fail(frame.id, "landmarks-coincide", "cannot be aligned", sighting.unalignable)
+        for detection, owner in zip(sighting.faces, sighting.owners, strict=True):
             if owner is None:
                 self.faces.skip(frame.id, "weak-and-continues-no-track", f"score {detection.score:.3f}")
             else:
                 self._continue(owner, frame, detection)
-        for track in self.tracker.finish() if self.in_order else self.tracker.ended(now):
+        for track in sighting.ended:
             self._close(track)
-        self.context.listener.advanced("extract")
-
-    def _alignable(self, frame: Frame, detections: tuple[Detection, ...]) -> tuple[Detection, ...]:
-        kept = tuple(detection for detection in detections if detection.alignable)
-        if len(kept) < len(detections):
-            self.faces.fail(frame.id, "landmarks-coincide", "cannot be aligned", len(detections) - len(kept))
-        return kept
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -244,17 +186,16 @@ class _Extraction:
         return _Person(BestShots(self.profile.shots), Burst(0 if self.in_order else self.profile.shots.burst))
 
     def _keep(self, person: _Person, frame: Frame, detection: Detection, quality: FaceQuality) -> None:
-        chip = replace(
-            cut_chip(frame, "", detection, quality, self.profile.shots.margin), scene_light=self._light(frame)
-        )
+        chip = replace(cut_chip(frame, "", detection, quality, self.profile.shots.margin), scene=self._scene(frame))
         person.burst.add(chip)
         if person.shots.wants(quality, frame.timestamp.seconds):
             person.shots.add(chip)
 
-    def _light(self, frame: Frame) -> tuple[float, float, float] | None:
-        if self.light is None or self.light[0] != frame.index:
-            self.light = frame.index, scene_light(frame.pixels)
-        return self.light[1]
+    def _scene(self, frame: Frame) -> RGB:
+        """Return the frame reduced, one copy for all its faces: few of them are kept, and only these tell the light."""
+        if self.scene is None or self.scene[0] != frame.index:
+            self.scene = frame.index, reduced_scene(frame.pixels)
+        return self.scene[1]
 
     def _write_backlog(self, person: _Person, track: str) -> None:
         self.run.record("detections", *(record.model_copy(update={"track": track}) for record in person.backlog))
@@ -332,7 +273,7 @@ class _Extraction:
             to_aligned=to_aligned,
             aligned_path=f"{folder}.aligned.png",
             aligned_sha256=view,
-            scene_light=chip.scene_light,
+            scene_light=None if chip.scene is None else scene_light(chip.scene),
         )
 
     def _prepared(self) -> tuple[str, ...]:
@@ -346,36 +287,6 @@ class _Extraction:
             f"{chip.timestamp.time_base[1]} s",
             "Crop": f"x {chip.origin[0]}, y {chip.origin[1]}, {width}x{height} px",
         }
-
-
-class _Quiet:
-    """Gathers consecutive frames in which nothing moved into one omission."""
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._first: Frame | None = None
-        self._last: Frame | None = None
-        self._count = 0
-
-    def add(self, frame: Frame) -> None:
-        if self._last is not None and frame.index != self._last.index + 1:
-            self.end()
-        self._first = self._first or frame
-        self._last = frame
-        self._count += 1
-
-    def end(self) -> None:
-        if self._first is not None and self._last is not None:
-            subject = self._first.id if self._count == 1 else f"{self._first.id}-{self._last.id}"
-            self._account.skip(subject, "nothing-moved", count=self._count)
-        self._first = self._last = None
-        self._count = 0
-
-
-def _fits(seen: Seen, events: list[Event], most: int) -> bool:
-    others = [event for event in events if isinstance(event, Seen)]
-    shape = seen.frame.pixels.shape
-    return len(others) < most and all(other.frame.pixels.shape == shape for other in others[-1:])
 
 
 def _frame_record(seen: Seen, windows: tuple[Window, ...] | None) -> FrameRecord:

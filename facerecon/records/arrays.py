@@ -68,7 +68,10 @@ class FaceView:
 
 @dataclass(frozen=True, eq=False)
 class FaceChip:
-    """An exact crop of a frame around one face (original pixels) and what is known of it."""
+    """An exact crop of a frame around one face (original pixels) and what is known of it.
+
+    `scene_light` is the colour of the whole frame's light; until that is told, `scene` is the whole frame, reduced.
+    """
 
     track: str
     frame_id: str
@@ -78,6 +81,7 @@ class FaceChip:
     detection: Detection
     quality: FaceQuality
     scene_light: tuple[float, float, float] | None = None
+    scene: RGB | None = None
 
     def __post_init__(self) -> None:
         """Validate the pixels and make them read-only."""

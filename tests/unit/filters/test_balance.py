@@ -7,7 +7,7 @@ import pytest
 from filter_pictures import lit, portrait, psnr_db
 from skimage import data
 
-from facerecon.filters.balance import _light_of_k, white_balance
+from facerecon.filters.balance import _light_of_k, reduced_scene, scene_light, white_balance
 from facerecon.filters.light import luminance, to_linear
 
 WARM, COLD = (1.0, 0.72, 0.4), (0.6, 0.8, 1.0)
@@ -90,3 +90,13 @@ def test_grey_picture_stays_grey() -> None:
     grey = np.arange(5, 250, dtype=np.uint8).reshape(1, -1, 1).repeat(3, 2)
     for method in ("grey-world", "von-kries"):
         assert np.abs(white_balance(grey, method=method).pixels.astype(int) - grey).max() <= 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(360, 640), (100, 200), (1080, 1920), (3, 700)])
+def test_light_of_a_reduced_scene_is_that_of_the_scene(size: tuple[int, int]) -> None:
+    """The frame may be let go, and the light told from what was kept of it."""
+    pixels = np.resize(lit(mid(portrait()), *WARM), (*size, 3))
+    small = reduced_scene(pixels)
+    assert max(small.shape[:2]) <= 256 or min(size) < 4
+    assert scene_light(small) == scene_light(pixels)
+    assert np.array_equal(reduced_scene(small), small)
