@@ -214,11 +214,12 @@ def measure_fusion(
 def _fused(sample: Sample, model: Degradation) -> RGB:
     frames = degrade_track(sample.reference.pixels, model, sample.reference.landmarks)
     rng = np.random.default_rng(0)
-    views = [FaceView(frame.pixels, _jittered(frame.carried(sample.reference.landmarks), rng)) for frame in frames]
+    views = [FaceView(frame.pixels, jittered(frame.carried(sample.reference.landmarks), rng)) for frame in frames]
     return fuse(views, [1.0] * len(views)).pixels
 
 
-def _jittered(landmarks: Landmarks5, rng: np.random.Generator) -> Landmarks5:
+def jittered(landmarks: Landmarks5, rng: np.random.Generator) -> Landmarks5:
+    """Return points as a detector might find them."""
     a, b, c, d, e = (np.asarray(landmarks) + rng.normal(0, LANDMARK_SIGMA_PX, (5, 2))).tolist()
     return (tuple(a), tuple(b), tuple(c), tuple(d), tuple(e))
 

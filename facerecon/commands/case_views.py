@@ -28,6 +28,7 @@ _COUNTED = {
     "shots": "shots kept",
     "restored": "enhanced pictures",
     "fused": "fused pictures",
+    "fused_restored": "restored fused pictures",
     "candidates": "candidate lines",
 }
 

@@ -34,8 +34,8 @@ def run_enhance(bench: Workbench, case: Case) -> None:
     from facerecon.pipeline.enhancement import enhance
 
     # The face vector judges learned pictures only.
-    recognizer = bench.recognizer if bench.restorers else None
-    enhance(case, bench.restorers, recognizer, bench.context)
+    recognizer = bench.recognizer if bench.restorers or bench.corrector else None
+    enhance(case, bench.restorers, recognizer, bench.context, bench.corrector)
 
 
 def run_render(bench: Workbench, case: Case, kind: Literal["frame", "video"], limit: int | None) -> None:

@@ -48,12 +48,19 @@ def enhancement(document: Mapping[str, Any]) -> RenderableType:
     fused = document["fused"]
     frames = ", ".join(f"{each['track']} from {len(each['frames'])}" for each in fused)
     second = Text.assemble(("Fused pictures: ", "bold"), str(len(fused)), f" ({frames} frames)" if fused else "")
-    warned = sum(bool(record["warnings"]) for record in restored)
+    corrected = document["fused_restored"]
+    by = sorted({f"{each['model']} ({each['precision']})" for each in corrected})
+    third = (
+        [Text.assemble(("Restored fused pictures: ", "bold"), str(len(corrected)), f", by {', '.join(by)}")]
+        if by
+        else []
+    )
+    warned = sum(bool(record["warnings"]) for record in [*restored, *corrected])
     warning = [Text(f"  {warned} with warnings; see the report", style="yellow")] if warned else []
     outputs = [_rendered(each) for each in document["rendered"]]
     if not restored and not fused and outputs:
         return Group(*outputs)
-    return Group(line, *warning, second, *_skips(document), *outputs)
+    return Group(line, second, *third, *warning, *_skips(document), *outputs)
 
 
 def _rendered(each: Mapping[str, Any]) -> Text:

@@ -12,13 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from facerecon import __version__
+from facerecon.batch.origin import came_from
 from facerecon.case import Case
 from facerecon.characters import is_text
 from facerecon.commands.machine import processor
 from facerecon.commands.options import require_text
 from facerecon.console import Console
-from facerecon.errors import AnotherSourceError, IntegrityError, UsageError
-from facerecon.profiles import INTERPOLATIONS, BroughtModel, Profile, RestoreStep, load_profile, read_profile
+from facerecon.errors import AnotherSourceError, EvidenceError, IntegrityError, UsageError
+from facerecon.profiles import (
+    INTERPOLATIONS,
+    BroughtModel,
+    Profile,
+    RestoreStep,
+    load_profile,
+    not_a_corrector,
+    read_profile,
+)
 from facerecon.records import CaseInfo
 from facerecon.recovery import half_made
 from facerecon.stages import Detector, Recognizer, Restorer, Upscaler
@@ -122,7 +131,13 @@ class Workbench:
             EvidenceError: it is not where it was.
             IntegrityError: it is not the file that it was.
         """
-        source = _open(Path(case.info.source.path), _profile_of(case), self.profile)
+        path = Path(case.info.source.path)
+        if not path.exists() and (came := came_from(case)) is not None:
+            raise EvidenceError(
+                f"the source of case {case.root} was a copy of {came['url']}, which was removed; copy the object to "
+                f"{path} again, and run again"
+            )
+        source = _open(path, _profile_of(case), self.profile)
         if source.record.sha256 != case.info.source.sha256:
             raise IntegrityError(
                 f"source {case.info.source.path} is not the file that case {case.root} was made from: sha256 then "
@@ -180,11 +195,16 @@ class Workbench:
         """Make sure that the models of the stages to come are here, before hours of footage are read.
 
         Raises:
-            UsageError: a model is unknown.
+            UsageError: a model is unknown, or cannot do what the profile wants of it.
             ResourceError: its weights are not here; the message says how to get them.
         """
         from facerecon.weights import entry, require
 
+        correction = self.profile.enhance.fuse.correction if enhance else None
+        if correction is not None and isinstance(correction.model, str):
+            item = entry(correction.model)
+            if (item.role, item.provider) != ("face-restoration", "trained"):
+                raise UsageError(not_a_corrector(item.id))
         for name in self.profile.models(enhance=enhance, recognize=recognize):
             item = entry(name)
             require(item)
@@ -224,6 +244,16 @@ class Workbench:
             )
             for step in steps
         }
+
+    @cached_property
+    def corrector(self) -> Restorer | None:
+        """The model that corrects fused pictures; None where the profile names none."""
+        from facerecon.engines.catalogue import open_corrector
+
+        step = self.profile.enhance.fuse.correction
+        if step is None:
+            return None
+        return open_corrector(_weights(step.model), device=self.device, precision=step.precision, blend=step.blend)
 
     def upscaler(self, kind: Literal["frame", "video"]) -> Upscaler | Method:
         """What enlarges whole frames: the profile's interpolation, or its model."""

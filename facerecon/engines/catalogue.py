@@ -23,6 +23,7 @@ from facerecon.engines.retinaface import ARCHITECTURES, RetinaFaceDetector
 from facerecon.engines.states import State
 from facerecon.engines.views import Views
 from facerecon.errors import UsageError
+from facerecon.profiles import not_a_corrector
 from facerecon.stages import Detector, Recognizer
 from facerecon.weights import Checkpoint, Entry, Registry, load_registry, locate
 
@@ -128,6 +129,32 @@ def _open_own_restorer(item: Entry, state: State, device: torch.device, **how: A
     if item.architecture not in trained.ARCHITECTURES:
         raise _wrong_kind(item, "restorer")
     return trained.open_trained_restorer(item, device, state=state, **how)
+
+
+def open_corrector(
+    weights: str | Checkpoint,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    blend: float = 1.0,
+    registry: Registry | None = None,
+) -> FaceRestorer:
+    """Load one of our own restorers for pictures on a fine grid already: they are corrected and keep their size.
+
+    `blend` (0..1) is how much of the correction is added. The outcomes tell how far the correction may be off.
+
+    Raises:
+        UsageError: the weights are unknown or none of our own restorer's, or do not allow this precision or blend.
+        ResourceError: the weights or the device are not here.
+        IntegrityError: the weights are not the pinned ones, or those that were named.
+    """
+    known = registry or load_registry()
+    found = read_own(weights) if isinstance(weights, Checkpoint) else (known.entry(weights), None)
+    if found is None or found[0].architecture not in trained.ARCHITECTURES:
+        raise UsageError(not_a_corrector(weights.file if isinstance(weights, Checkpoint) else weights))
+    item, state = found
+    where = _prepare(device)
+    return trained.open_trained_restorer(item, where, precision=precision, batch=1, blend=blend, scale=1, state=state)
 
 
 def open_upscaler(weights_id: str, *, device: str = "auto", registry: Registry | None = None) -> Enlarger:

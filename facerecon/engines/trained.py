@@ -58,13 +58,15 @@ def open_trained_restorer(
     blend: float = 1.0,
     parser: FaceParser | None = None,
     bounds: Bounds = "square",
+    scale: int | None = None,
     state: State | None = None,
 ) -> FaceRestorer:
     """Load one of our networks as a restorer of squares of the registry's `input_px`, which also tells its uncertainty.
 
     `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face. What is
-    pasted is bounded by `parser`'s mask, else by `bounds`: the network was trained on the whole square. `state` holds
-    the tensors of a file that is in no registry.
+    pasted is bounded by `parser`'s mask, else by `bounds`: the network was trained on the whole square. `scale` is the
+    result's size over the picture's, the registry's where none is given; with 1 a picture is corrected in its own size.
+    `state` holds the tensors of a file that is in no registry.
 
     Raises:
         UsageError: `blend` is out of range, or the model does not hold in `precision` on this kind of device.
@@ -78,7 +80,7 @@ def open_trained_restorer(
         make_stamp(item, device, chosen),
         Variants(network, device, call_picture, converted=False, small=True),
         precision=chosen,
-        scale=item.capabilities.scale or _SCALE,
+        scale=scale or item.capabilities.scale or _SCALE,
         batch=batch,
         blend=blend,
         parser=parser,

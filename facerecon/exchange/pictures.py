@@ -14,6 +14,7 @@ from facerecon.records import (
     ChipRecord,
     ExplanationRecord,
     FusedRecord,
+    FusedRestoredRecord,
     GalleryRecord,
     RenderedRecord,
     RestoredRecord,
@@ -29,6 +30,7 @@ _AID = "An investigative aid, not original pixels."
 _LEARNED = "A trained model made it and may have added detail that was not recorded."
 _INVENTED = "Map: the detail of the enhanced picture that the original is too coarse to hold."
 _UNCERTAIN = "Map: the error that the model itself expects."
+_CHANGED = "Map: what the model changed in the fused picture."
 _COUNT = "Map: the effective number of frames behind each pixel of the fused picture."
 _DEVIATION = "Map: how far the frames behind each pixel of the fused picture differ from each other."
 
@@ -119,6 +121,8 @@ def _enhanced(contents: Contents, run: Run) -> Iterator[Derivation]:
     chips = contents.chips(run.extraction)
     for fused in contents.records(FusedRecord, "fused", run):
         yield from _fused(contents, fused, chips)
+    for corrected in contents.records(FusedRestoredRecord, "fused-restored", run):
+        yield from _corrected(contents, corrected)
 
 
 def _restored(contents: Contents, record: RestoredRecord) -> Iterator[Derivation]:
@@ -132,7 +136,7 @@ def _restored(contents: Contents, record: RestoredRecord) -> Iterator[Derivation
         yield Derivation(record.uncertainty_path, own, "Derived_From", _UNCERTAIN)
 
 
-def _processing(record: RestoredRecord) -> dict[str, Any]:
+def _processing(record: RestoredRecord | FusedRestoredRecord) -> dict[str, Any]:
     return {
         "facerecon__step": _step_lines(record.steps),
         "facerecon__model": record.model,
@@ -176,6 +180,16 @@ def _fused(contents: Contents, record: FusedRecord, chips: Mapping[str, ChipReco
     yield Derivation(record.count_path, contents.file_id(record.path), "Derived_From", _COUNT)
     if record.deviation_path:
         yield Derivation(record.deviation_path, contents.file_id(record.path), "Derived_From", _DEVIATION)
+
+
+def _corrected(contents: Contents, record: FusedRestoredRecord) -> Iterator[Derivation]:
+    role = f"Fused picture, corrected by a trained model in its own size. {_AID} {_LEARNED}"
+    fused, own = contents.file_id(record.fused_path), contents.file_id(record.path)
+    yield Derivation(record.path, fused, "Derived_From", role, "facerecon:ProcessingFacet", _processing(record))
+    yield from _steps(fused, record.steps)
+    yield Derivation(record.change_path, own, "Derived_From", _CHANGED)
+    if record.uncertainty_path:
+        yield Derivation(record.uncertainty_path, own, "Derived_From", _UNCERTAIN)
 
 
 # --- render and recognize ---------------------------------------------------------------------------------------------

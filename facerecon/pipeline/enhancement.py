@@ -10,10 +10,12 @@ from facerecon import __version__
 from facerecon.case import Case, StageRun
 from facerecon.errors import IntegrityError
 from facerecon.hashing import sha256_array
-from facerecon.pictures import decode_picture, encode_png, with_label
+from facerecon.pictures import decode_png, encode_png, with_label
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
-from facerecon.pipeline.fusing import fuse_track, neighbours_of, shots_for
-from facerecon.pipeline.invention import Doubt, Invention, measure_invention, summarize_doubt
+from facerecon.pipeline.corrected import FUSED_RESTORED
+from facerecon.pipeline.correcting import correct_fused
+from facerecon.pipeline.fusing import FusedPicture, fuse_track, neighbours_of, shots_for
+from facerecon.pipeline.invention import Doubt, Invention, drift_warnings, measure_invention, summarize_doubt
 from facerecon.pipeline.resuming import Parts, made_by
 from facerecon.pipeline.steps import Progress, run_steps, step_text
 from facerecon.profiles import ENLARGING_KINDS, Enhance, RestoreStep, Step
@@ -23,19 +25,26 @@ from facerecon.records import (
     Detection,
     FaceChip,
     FusedRecord,
+    FusedRestoredRecord,
     RestoredFace,
     RestoredRecord,
     Skipped,
     StepRecord,
     TrackRecord,
 )
-from facerecon.stages import Recognizer, Restorer
+from facerecon.stages import Recognizer, RestorationFailure, Restorer
 
 _CHUNK = 16
 """Faces that are held in memory at a time; a learned step takes its own batches out of them."""
 
 
-def enhance(case: Case, restorers: Mapping[str, Restorer], recognizer: Recognizer | None, context: Context) -> None:
+def enhance(
+    case: Case,
+    restorers: Mapping[str, Restorer],
+    recognizer: Recognizer | None,
+    context: Context,
+    corrector: Restorer | None = None,
+) -> None:
     """Run the stage on a case that extract has finished.
 
     Args:
@@ -43,19 +52,24 @@ def enhance(case: Case, restorers: Mapping[str, Restorer], recognizer: Recognize
         restorers: the learned models that the profile's steps name, by model id.
         recognizer: measures how far a learned picture moved the face vector; None measures nothing.
         context: profile, listener, software.
+        corrector: the learned model that the profile's `enhance.fuse.restore` names, which keeps a picture's size.
 
     Raises:
         IntegrityError: a best shot's picture is not what was recorded.
+        ValueError: there is a corrector and the profile wants none, or the other way round.
     """
+    if (corrector is None) != (context.profile.enhance.fuse.correction is None):
+        raise ValueError("a corrector of fused pictures is needed where the profile names one, and there only")
     chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
     tracks = case.read(TrackRecord, "tracks")
-    stamps = [stamp for each in restorers.values() for stamp in (each.stamp, *each.companions)]
+    learned = [*restorers.values(), *([corrector] if corrector else [])]
+    stamps = list(dict.fromkeys(stamp for each in learned for stamp in (each.stamp, *each.companions)))
     stamps += [recognizer.stamp] if recognizer else []
     details = context.details("enhance") | {"models": [stamp.model_dump(mode="json") for stamp in stamps]}
     of = {name: case.digests()[name] for name in ("records/chips.jsonl", "records/tracks.jsonl")}
     with case.stage("enhance", details, case.digests("faces/")) as run:
         parts = Parts(run, run.journal(made_by(of, context, stamps, pictures=run.suffix)))
-        _Enhancement(run, restorers, recognizer, context, parts).process(tracks, chips)
+        _Enhancement(run, restorers, recognizer, corrector, context, parts).process(tracks, chips)
 
 
 def load_chip(case: Case, record: ChipRecord) -> FaceChip:
@@ -64,7 +78,7 @@ def load_chip(case: Case, record: ChipRecord) -> FaceChip:
     Raises:
         IntegrityError: it is not what was recorded.
     """
-    pixels = decode_picture(case.bytes_of(record.path), record.path)
+    pixels = decode_png(case.bytes_of(record.path), record.path)
     if sha256_array(pixels) != record.pixels_sha256:
         raise IntegrityError(f"{record.path}: its pixels are not those that were recorded")
     return FaceChip(
@@ -85,16 +99,18 @@ class _Enhancement:
         run: StageRun,
         restorers: Mapping[str, Restorer],
         recognizer: Recognizer | None,
+        corrector: Restorer | None,
         context: Context,
         parts: Parts,
     ) -> None:
         self.run, self.restorers, self.recognizer, self.context = run, restorers, recognizer, context
-        self.parts = parts
+        self.corrector, self.parts = corrector, parts
         self.settings = context.profile.enhance
         self.faces, self.tracks = Account(run, "face"), Account(run, "track")
+        self.corrected = Account(run, "image")
         self.watch = Stopwatch()
         self.bursts: dict[str, list[ChipRecord]] = {}
-        run.declare("restored", "fused", "enhance-skipped")
+        run.declare("restored", "fused", *([FUSED_RESTORED] if corrector else []), "enhance-skipped")
 
     def process(self, tracks: Sequence[TrackRecord], chips: Mapping[str, ChipRecord]) -> None:
         """Enhance every track's best shots, best first, and fuse its shots."""
@@ -109,7 +125,8 @@ class _Enhancement:
             self._part(f"shots {start}", partial(self._some, some), len(some))
         for track in tracks:
             self._part(f"fuse {track.id}", partial(self._fuse, track, chips), 1)
-        close_accounts(self.run, {"faces": self.faces, "fused": self.tracks})
+        corrected = {FUSED_RESTORED: self.corrected} if self.corrector else {}
+        close_accounts(self.run, {"faces": self.faces, "fused": self.tracks, **corrected})
         self.run.details["durations_s"] = self.watch.seconds
         if self.parts.account:
             self.run.details["resumed"] = self.parts.account
@@ -133,9 +150,12 @@ class _Enhancement:
         elif file == "fused":
             self.run.record(file, FusedRecord.model_validate_json(line))
             self.tracks.wrote()
+        elif file == FUSED_RESTORED:
+            self.run.record(file, FusedRestoredRecord.model_validate_json(line))
+            self.corrected.wrote()
         else:
             skipped = Skipped.model_validate_json(line)
-            (self.faces if skipped.kind == "face" else self.tracks).omit(skipped)
+            {"face": self.faces, "image": self.corrected}.get(skipped.kind, self.tracks).omit(skipped)
 
     def _restorer(self, step: Step) -> Restorer | None:
         return self.restorers[step.key] if isinstance(step, RestoreStep) else None
@@ -274,11 +294,26 @@ class _Enhancement:
             return
         shots = [load_chip(self.run.case, record) for record in shots_for(track, chips)]
         outcome = fuse_track(self.run, track, shots, self.settings, self.watch)
-        if isinstance(outcome, FusedRecord):
-            self.run.record("fused", outcome)
-            self.tracks.wrote()
-        else:
+        if isinstance(outcome, str):
             self.tracks.skip(track.id, "too-few-frames-fit", outcome)
+            return
+        self.run.record("fused", outcome.record)
+        self.tracks.wrote()
+        if self.corrector is not None:
+            self._correct(outcome, shots[0], self.corrector)
+
+    def _correct(self, fused: FusedPicture, reference: FaceChip, corrector: Restorer) -> None:
+        subject, refusal = fused.record.id, _too_small(reference.detection, self.settings)
+        if refusal is not None:
+            self.corrected.skip(subject, refusal.reason, refusal.detail)
+            return
+        found = correct_fused(self.run, fused, corrector, self.recognizer, self.settings, self.watch)
+        if isinstance(found, RestorationFailure):
+            self.corrected.fail(subject, "restoration-failed", found.reason)
+            self.context.listener.noted(f"{subject}: restoration failed: {found.reason}")
+            return
+        self.run.record(FUSED_RESTORED, found)
+        self.corrected.wrote()
 
     def _not_fused(self, track: TrackRecord, chips: Mapping[str, ChipRecord]) -> Refusal | None:
         if not self.settings.fuse.enabled:
@@ -306,17 +341,24 @@ class Refusal:
 
 def steps_for(face: Detection, size: tuple[int, int], settings: Enhance) -> tuple[Step, ...] | Refusal:
     """Return the profile's steps for one best shot: none below the minimum size, no enlargement above the maximum."""
-    eyes, (width, height) = face.frontal_inter_eye_px, size
-    if eyes < settings.min_inter_eye_px:
-        return Refusal(
-            "below-minimum-size",
-            f"{eyes:.1f} px between the eyes, the profile needs "
-            f"{settings.min_inter_eye_px:g}: a restoration would be invention",
-        )
+    width, height = size
+    if refusal := _too_small(face, settings):
+        return refusal
     if max(width, height) <= settings.max_crop_px:
         return settings.steps
     kept = tuple(step for step in settings.steps if step.kind not in ENLARGING_KINDS)
     return kept or Refusal("large-enough", f"{width}x{height} px; the profile enlarges up to {settings.max_crop_px} px")
+
+
+def _too_small(face: Detection, settings: Enhance) -> Refusal | None:
+    eyes = face.frontal_inter_eye_px
+    if eyes >= settings.min_inter_eye_px:
+        return None
+    return Refusal(
+        "below-minimum-size",
+        f"{eyes:.1f} px between the eyes, the profile needs "
+        f"{settings.min_inter_eye_px:g}: a restoration would be invention",
+    )
 
 
 def label(face: RestoredFace, record: ChipRecord, learned: bool) -> str:
@@ -336,9 +378,4 @@ def _warnings(
             f"reduced to its input's size it differs from the input: PSNR {invention.downscale_psnr_db:.1f} dB, limit "
             f"{settings.min_downscale_psnr_db:g} dB"
         )
-    if drift is not None and drift > settings.max_identity_drift:
-        found.append(
-            f"the face vector moved by {drift:.2f} (limit {settings.max_identity_drift:g}): to the comparison model "
-            "this may be another face"
-        )
-    return found
+    return [*found, *drift_warnings(drift, settings.max_identity_drift)]

@@ -6,6 +6,7 @@ Owns the two maps beside it and their colours: how many frames stand behind each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,7 +21,16 @@ from facerecon.pipeline.accounts import Stopwatch
 from facerecon.pipeline.steps import Progress, run_steps
 from facerecon.profiles import Enhance
 from facerecon.profiles.steps import TONE_KINDS
-from facerecon.records import RGB, ChipRecord, FaceChip, FusedFrame, FusedRecord, StepRecord, TrackRecord
+from facerecon.records import (
+    RGB,
+    ChipRecord,
+    FaceChip,
+    FaceView,
+    FusedFrame,
+    FusedRecord,
+    StepRecord,
+    TrackRecord,
+)
 
 DEVIATION_SCALE_LEVELS = 32.0
 """The deviation map's brightest colour: frames that differ by this many grey levels or more, in every case alike."""
@@ -37,9 +47,17 @@ REFERENCE = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class FusedPicture:
+    """A fused picture as it is shown, the reference's points in it, and its record."""
+
+    record: FusedRecord
+    view: FaceView
+
+
 def fuse_track(
     run: StageRun, track: TrackRecord, chips: Sequence[FaceChip], settings: Enhance, watch: Stopwatch
-) -> FusedRecord | str:
+) -> FusedPicture | str:
     """Fuse a track's shots, the reference first, and write the picture and its maps; or say why that cannot be done."""
     with watch.measure("fuse"):
         fused = fuse(
@@ -53,13 +71,13 @@ def fuse_track(
     if used < settings.fuse.min_frames:
         return f"{used} of {len(chips)} shots fit together, {settings.fuse.min_frames} needed"
     toned = _toned(fused, chips[0], settings, watch)
-    return _write(run, track, chips, fused, toned, settings)
+    return FusedPicture(_write(run, track, chips, fused, toned, settings), toned.view)
 
 
 def _toned(fused: Fused, reference: FaceChip, settings: Enhance, watch: Stopwatch) -> Progress:
     """Put the profile's tone steps on the fused picture, so that a dark face can be seen; noise steps have no place."""
     steps = tuple(step for step in settings.steps if step.kind in TONE_KINDS)
-    face = Progress(fused.pixels, reference.view.landmarks, steps, light=reference.scene_light)
+    face = Progress(fused.pixels, reference.view.landmarks, steps, light=reference.scene_light, scale=fused.scale)
     run_steps([face], steps, {}, watch)
     return face
 
@@ -131,7 +149,7 @@ def _step(chips: Sequence[FaceChip], fused: Fused, settings: Enhance) -> StepRec
         name="fusion",
         description=DESCRIPTION,
         reference=REFERENCE,
-        parameters=settings.fuse.model_dump(mode="json", exclude={"enabled"}),
+        parameters=settings.fuse.model_dump(mode="json", exclude={"enabled", "restore"}),
         learned=False,
         input_sha256=sha256_array(np.concatenate([chip.pixels.ravel() for chip in chips])),
         output_sha256=sha256_array(fused.pixels),

@@ -1,12 +1,13 @@
 """What a learned picture may have made up: how well it agrees with its input, and where it holds more than that (R17).
 
-Owns the two measures and the map. They bound what was changed; they cannot tell a right guess from a wrong one. Where
+Owns the measures and the maps. They bound what was changed; they cannot tell a right guess from a wrong one. Where
 the model itself says how far it may be off, that is a map of its own, in the same colours: the model's opinion, learned
 from its training pictures, and no measurement.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -54,6 +55,28 @@ def measure_invention(restored: RGB, given: RGB, scale: int) -> Invention:
 
 
 @dataclass(frozen=True, eq=False)
+class Correction:
+    """What a model changed in a picture whose size it kept: nothing else of it is the model's.
+
+    `downscale_psnr_db`: both reduced to the grid that was recorded, compared. `rms_levels`: root mean square of the
+    whole difference. `map` shows where, same size.
+    """
+
+    downscale_psnr_db: float
+    rms_levels: float
+    map: RGB
+
+
+def measure_correction(corrected: RGB, given: RGB, scale: int) -> Correction:
+    """Compare a corrected picture with the one that the model was given, on a grid `scale` times the recorded one."""
+    difference = corrected.astype(np.float32) - given.astype(np.float32)
+    energy = np.square(difference).mean(axis=2)
+    local = np.sqrt(cv2.GaussianBlur(energy, (0, 0), float(max(scale, 2))))
+    agreement = psnr_db(reduce_by(corrected, scale), reduce_by(given, scale), ceiling_db=CEILING_DB)
+    return Correction(round(agreement, 2), round(float(np.sqrt(energy.mean())), 3), _coloured(local))
+
+
+@dataclass(frozen=True, eq=False)
 class Doubt:
     """How far a model expects to be off. `map` shows where, of the picture's size.
 
@@ -68,6 +91,14 @@ def summarize_doubt(uncertainty: Levels) -> Doubt:
     """Sum up a model's uncertainty, which is 0 where the picture is not the model's."""
     own = uncertainty[uncertainty > 0]
     return Doubt(round(float(own.mean()), 3) if own.size else 0.0, _coloured(uncertainty))
+
+
+def drift_warnings(drift: float | None, limit: float) -> Iterator[str]:
+    """Yield the warning of a face vector that a learned picture moved further than the profile's limit."""
+    if drift is not None and drift > limit:
+        yield (
+            f"the face vector moved by {drift:.2f} (limit {limit:g}): to the comparison model this may be another face"
+        )
 
 
 def _coloured(levels: Levels) -> RGB:

@@ -14,12 +14,22 @@ import numpy.typing as npt
 from facerecon import fidelity
 from facerecon.case import Case
 from facerecon.filters.scaling import enlarge
-from facerecon.pictures import decode_picture
+from facerecon.pictures import decode_png
+from facerecon.pipeline.corrected import fused_restored_of
 from facerecon.pipeline.enhancement import load_chip
 from facerecon.pipeline.invention import CEILING_DB
-from facerecon.records import RGB, ChipRecord, FrameRecord, FusedRecord, Measurement, RestoredRecord
+from facerecon.records import (
+    RGB,
+    ChipRecord,
+    FrameRecord,
+    FusedRecord,
+    FusedRestoredRecord,
+    Measurement,
+    RestoredRecord,
+)
 
 Truth = Callable[[int, int], RGB]
+Made = RestoredRecord | FusedRecord | FusedRestoredRecord
 
 
 def measure(case: Case, truth: Truth, reference: str) -> list[Measurement]:
@@ -37,11 +47,12 @@ def measure(case: Case, truth: Truth, reference: str) -> list[Measurement]:
     chips = {chip.id: chip for chip in case.read(ChipRecord, "chips")}
     runs = len(case.runs("enhance"))
     restored, fused = case.read(RestoredRecord, "restored", runs), case.read(FusedRecord, "fused", runs)
+    corrected = fused_restored_of(case)
     with case.stage("measure", {"reference": reference}, case.digests("faces/")) as run:
         run.declare("measurements")
         figures = [
             figure
-            for (name, scale), shown in _by_shot(restored, fused).items()
+            for (name, scale), shown in _by_shot(restored, fused, corrected).items()
             for figure in _figures(case, (chips[name], scale), shown, frames, truth, reference)
         ]
         run.record("measurements", *figures)
@@ -49,21 +60,23 @@ def measure(case: Case, truth: Truth, reference: str) -> list[Measurement]:
 
 
 def _by_shot(
-    restored: Sequence[RestoredRecord], fused: Sequence[FusedRecord]
-) -> dict[tuple[str, int], dict[str, RestoredRecord | FusedRecord]]:
+    restored: Sequence[RestoredRecord], fused: Sequence[FusedRecord], corrected: Sequence[FusedRestoredRecord]
+) -> dict[tuple[str, int], dict[str, Made]]:
     """Group what was made by the shot and scale that it is measured at; a fused picture belongs to its reference."""
-    groups: dict[tuple[str, int], dict[str, RestoredRecord | FusedRecord]] = {}
+    groups: dict[tuple[str, int], dict[str, Made]] = {}
     for record in restored:
         groups.setdefault((record.chip, record.scale), {})[record.model or "classical"] = record
     for picture in fused:
         groups.setdefault((picture.reference, picture.scale), {})["fused"] = picture
+    for result in corrected:
+        groups.setdefault((result.reference, result.scale), {})[f"fused, {result.model}"] = result
     return groups
 
 
 def _figures(
     case: Case,
     subject: tuple[ChipRecord, int],
-    shown: Mapping[str, RestoredRecord | FusedRecord],
+    shown: Mapping[str, Made],
     frames: Mapping[str, int],
     truth: Truth,
     reference: str,
@@ -74,9 +87,7 @@ def _figures(
     true = truth(frames[chip.frame], scale)[y * scale : (y + height) * scale, x * scale : (x + width) * scale]
     variants = {"bicubic": enlarge(load_chip(case, chip).pixels, scale, "bicubic")}
     for name, record in shown.items():
-        variants[name] = decode_picture(case.bytes_of(record.path), record.path)[
-            : record.content[1], : record.content[0]
-        ]
+        variants[name] = decode_png(case.bytes_of(record.path), record.path)[: record.content[1], : record.content[0]]
     return [
         Measurement(subject=chip.id, variant=name, metric=metric, value=value, unit=unit, reference=reference)
         for name, pixels in variants.items()

@@ -17,7 +17,7 @@ import numpy as np
 from facerecon.containment import open_inside
 from facerecon.errors import FacereconError, IntegrityError
 from facerecon.fidelity import psnr_db
-from facerecon.pictures import decode_picture
+from facerecon.pictures import decode_png
 from facerecon.pipeline.changes import ABSENT, flat, same
 from facerecon.profiles import Sample
 from facerecon.records import RGB, Frame
@@ -104,7 +104,7 @@ def measured(path: str, a: bytes, b: bytes) -> PictureDifference | RecordsDiffer
         IntegrityError: a line of records is no JSON object.
     """
     if path.endswith(_PICTURES):
-        return pictures([decode_picture(a, path)], [decode_picture(b, path)])
+        return pictures([decode_png(a, path)], [decode_png(b, path)])
     return record_files(path, a, b) if path.endswith(_RECORDS) else None
 
 

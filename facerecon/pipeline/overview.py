@@ -16,6 +16,7 @@ from facerecon.case import Case
 from facerecon.errors import IntegrityError
 from facerecon.ledger import LedgerEntry
 from facerecon.manifest import CaseProblemsError, Manifest, read_bytes, verify
+from facerecon.pipeline.corrected import FUSED_RESTORED
 from facerecon.pipeline.differences import stamps
 from facerecon.pipeline.reviews import reviews_of
 from facerecon.pipeline.signatures import signatures_of
@@ -184,6 +185,7 @@ def _counts(case: Case) -> dict[str, Any]:
         "shots": _at(extract, "counts", "shots", "written"),
         "restored": _at(enhance, "counts", "faces", "written"),
         "fused": _at(enhance, "counts", "fused", "written"),
+        "fused_restored": _at(enhance, "counts", FUSED_RESTORED, "written"),
         "candidates": _at(recognize, "counts", "comparisons", "written"),
         "renderings": len(case.runs("render")),
         "reports": len(case.runs("report")),

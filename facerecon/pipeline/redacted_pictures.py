@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image
 
 from facerecon.errors import EvidenceError
-from facerecon.pictures import decode_picture, encode_png
+from facerecon.pictures import decode_png, encode_png
 from facerecon.pipeline.masking import Mask, Region, covered, placed
 from facerecon.pipeline.outputs import Stated, held
 from facerecon.profiles import Sample
@@ -69,11 +69,11 @@ def covered_png(data: bytes, path: str, regions: Sequence[Region], size: tuple[i
     Raises:
         EvidenceError: it is no picture.
     """
-    return encode_png(covered(decode_picture(data, path), regions, size), _words(data, bool(regions)))
+    return encode_png(covered(decode_png(data, path), regions, size), _words(data, bool(regions)))
 
 
 def _words(data: bytes, changed: bool) -> dict[str, str]:
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
         image.load()
         found = {key: str(value) for key, value in image.info.items() if key in _KEYS}
     title = found.get("Title", "")[:_LONGEST_WORDS_BYTES]
@@ -120,7 +120,7 @@ def covered_frame(data: bytes, path: str, regions: Sequence[Region], layout: Lay
         ValueError: it does not show the frame as `layout` says, so nobody knows where the regions are in it.
         EvidenceError: it is no picture.
     """
-    size = layout.size(decode_picture(data, path))
+    size = layout.size(decode_png(data, path))
     return covered_png(data, path, layout.placed(regions), size)
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from facerecon.faces.shots import aligned_picture
 from facerecon.hashing import sha256_array
-from facerecon.pictures import decode_picture, encode_png
+from facerecon.pictures import decode_png, encode_png
+from facerecon.pipeline.corrected import FUSED_RESTORED
 from facerecon.pipeline.masking import Region
 from facerecon.pipeline.outputs import Stated
 from facerecon.pipeline.redacted_pictures import TITLE, Layout, covered_frame, covered_video
@@ -29,6 +30,7 @@ from facerecon.records import (
     FaceChip,
     FrameRecord,
     FusedRecord,
+    FusedRestoredRecord,
     GalleryRecord,
     Measurement,
     RenderedRecord,
@@ -74,7 +76,7 @@ def _chip(carried: Carried, chip: ChipRecord) -> ChipRecord | None:
     digest = carried.picture(chip.path, regions)
     if not regions:
         return chip.model_copy(update={"file_sha256": digest, "aligned_sha256": carried.picture(chip.aligned_path)})
-    pixels = decode_picture(carried.whole.copy.bytes_of(chip.path), chip.path)
+    pixels = decode_png(carried.whole.copy.bytes_of(chip.path), chip.path)
     shot = FaceChip(
         chip.track, chip.frame, chip.timestamp, chip.origin, pixels, chip.detection, chip.quality, chip.scene_light
     )
@@ -93,14 +95,17 @@ def _chip(carried: Carried, chip: ChipRecord) -> ChipRecord | None:
 def _enhance(carried: Carried) -> None:
     restored = carried.records(RestoredRecord, "restored", lambda each: _restored(carried, each))
     fused = carried.records(FusedRecord, "fused", lambda each: _fused(carried, each))
+    corrected = carried.records(FusedRestoredRecord, FUSED_RESTORED, lambda each: _corrected(carried, each))
     left_out = carried.whole.why
     for track, count in _by_track(each for each in restored if each.path in left_out).items():
         carried.omit("faces", "face", track, count)
     for track, count in _by_track(each for each in fused if each.path in left_out).items():
         carried.omit("fused", "track", track, count)
+    for track, count in _by_track(each for each in corrected if each.path in left_out).items():
+        carried.omit(FUSED_RESTORED, "image", track, count)
 
 
-def _by_track(records: Iterable[RestoredRecord | FusedRecord]) -> Counter[str]:
+def _by_track(records: Iterable[RestoredRecord | FusedRecord | FusedRestoredRecord]) -> Counter[str]:
     return Counter(record.track for record in records)
 
 
@@ -133,7 +138,7 @@ def _step_paths(steps: Iterable[StepRecord]) -> list[str]:
 
 def _enlarged(carried: Carried, path: str, regions: list[Region], chip: ChipRecord) -> None:
     """Carry a picture over that shows a shot a whole number of times larger, above a label."""
-    scale = decode_picture(carried.whole.original.bytes_of(path), path).shape[1] // chip.size[0] if regions else 1
+    scale = decode_png(carried.whole.original.bytes_of(path), path).shape[1] // chip.size[0] if regions else 1
     size = (chip.size[0] * scale, chip.size[1] * scale)
     carried.picture(path, _scaled(regions, scale), size)
 
@@ -156,6 +161,18 @@ def _fused(carried: Carried, record: FusedRecord) -> FusedRecord | None:
     if record.deviation_path:
         digests["deviation_sha256"] = carried.picture(record.deviation_path)
     return record.model_copy(update=digests)
+
+
+def _corrected(carried: Carried, record: FusedRestoredRecord) -> FusedRestoredRecord | None:
+    """Carry over what was made of a fused picture, which has been carried over or left out before."""
+    maps = (record.change_path, *([record.uncertainty_path] if record.uncertainty_path else []))
+    reason = carried.whole.why.get(record.fused_path)
+    if reason is not None:
+        carried.whole.withhold(reason, record.path, *maps, *_step_paths(record.steps))
+        return None
+    for path in (*_step_paths(record.steps), *maps):
+        carried.picture(path)
+    return record.model_copy(update={"file_sha256": carried.picture(record.path)})
 
 
 # --- recognize --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.likelihood import Calibration
 from facerecon.pipeline.accounts import Context, Stopwatch
 from facerecon.pipeline.attachments import attachments
+from facerecon.pipeline.corrected import fused_restored_of
 from facerecon.pipeline.reviews import reviews_of
 from facerecon.records import (
     Candidate,
@@ -126,6 +127,7 @@ def collect(case: Case) -> CaseReport:
         measurements=_latest(case, Measurement, "measurements", "measure"),
         rendered=_all(case, RenderedRecord, "rendered", "render"),
         fused=_latest(case, FusedRecord, "fused", "enhance"),
+        fused_restored=fused_restored_of(case),
         embeddings=_latest(case, EmbeddingRecord, "embeddings", "recognize"),
         calibrations=_calibrations(case),
         explanations=_explanations(case),

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from facerecon.case import Case
 from facerecon.manifest import Manifest
-from facerecon.records import Candidate, ChipRecord, FusedRecord, RenderedRecord, RestoredRecord, TrackRecord
+from facerecon.pipeline.corrected import fused_restored_of
+from facerecon.records import (
+    Candidate,
+    ChipRecord,
+    FusedRecord,
+    FusedRestoredRecord,
+    RenderedRecord,
+    RestoredRecord,
+    TrackRecord,
+)
 from facerecon.review import review_state
 
 if TYPE_CHECKING:
@@ -44,7 +53,7 @@ def _track(case: Case, track: TrackRecord, chips: dict[str, ChipRecord]) -> dict
 
 
 def enhance_summary(case: Case) -> dict[str, Any]:
-    """Return {case, restored, fused, rendered, skipped}: the latest stills, and all whole frames and videos."""
+    """Return {case, restored, fused, fused_restored, rendered, skipped}: the latest stills, and all renderings."""
     runs = case.runs("enhance")
     restored = case.read(RestoredRecord, "restored", len(runs)) if runs else []
     fused = case.read(FusedRecord, "fused", len(runs)) if runs else []
@@ -66,6 +75,7 @@ def enhance_summary(case: Case) -> dict[str, Any]:
             for record in restored
         ],
         "fused": [_fused(case, record) for record in fused],
+        "fused_restored": [_corrected(case, record) for record in fused_restored_of(case)],
         "rendered": [_rendered(case, number) for number, _ in enumerate(case.runs("render"), start=1)],
         "skipped": runs[-1].details["skipped"] if runs else {"stage: no stills were asked for": 1},
     }
@@ -95,6 +105,21 @@ def _fused(case: Case, record: FusedRecord) -> dict[str, Any]:
         "weights": [frame.weight for frame in record.frames if frame.weight > 0],
         "rejected": {frame.chip.rpartition("/")[2]: frame.rejected for frame in record.frames if frame.rejected},
         "mean_count": record.mean_count,
+    }
+
+
+def _corrected(case: Case, record: FusedRestoredRecord) -> dict[str, Any]:
+    return {
+        "track": record.track,
+        "original": str(case.root / record.reference_path),
+        "fused": str(case.root / record.fused_path),
+        "restored": str(case.root / record.path),
+        "model": record.model,
+        "precision": record.precision,
+        "downscale_psnr_db": record.downscale_psnr_db,
+        "change_rms_levels": record.change_rms_levels,
+        "identity_drift": record.identity_drift,
+        "warnings": list(record.warnings),
     }
 
 

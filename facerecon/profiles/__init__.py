@@ -22,11 +22,13 @@ from facerecon.profiles.steps import (
     ENLARGING_KINDS,
     LEARNED_KINDS,
     ClassicalStep,
+    FusedRestore,
     NlmeansMultiStep,
     ResizeStep,
     RestoreStep,
     Step,
     WhiteBalanceStep,
+    not_a_corrector,
 )
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Enhance",
     "Extract",
     "Fuse",
+    "FusedRestore",
     "Lens",
     "Motion",
     "NlmeansMultiStep",
@@ -56,6 +59,7 @@ __all__ = [
     "WhiteBalanceStep",
     "first_problem",
     "load_profile",
+    "not_a_corrector",
     "overridden",
     "read_profile",
     "shipped_profiles",

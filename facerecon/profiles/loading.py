@@ -81,7 +81,9 @@ def first_problem(error: ValidationError, tags: Collection[str], whole: str) -> 
     """
     problems = error.errors()
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in tags) or whole
+    # A tag stands at the beginning or after a number in a list; elsewhere such a word is a key.
+    places = zip((0, *first["loc"]), first["loc"], strict=False)
+    key = ".".join(str(part) for before, part in places if part not in tags or not isinstance(before, int)) or whole
     message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{key}: {message}{more}"

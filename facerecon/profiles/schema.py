@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import getitem
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -9,9 +11,9 @@ from pydantic import Field, model_validator
 
 from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.profiles.sections import Detect, Extract, Recognize, Section, Shots, Track
-from facerecon.profiles.steps import LEARNED_KINDS, RestoreStep, Step
+from facerecon.profiles.steps import LEARNED_KINDS, FusedRestore, RestoreStep, Step
 
-_ADDED = (("extract", "decoder_timeout_s", 60.0),)
+_ADDED = ((("extract", "decoder_timeout_s"), 60.0), (("enhance", "fuse", "restore"), None))
 """Keys that profiles of older cases lack, with what these did: their digests stay what they were."""
 _DECIDE_NOTHING = (("extract", "isolation"),)
 """Keys that decide where something is computed, never what: the digest is of what decides results."""
@@ -19,13 +21,22 @@ INTERPOLATIONS = frozenset({"nearest", "bicubic", "lanczos"})
 
 
 class Fuse(Section):
-    """Multi-frame fusion of a track's shots: registered to the best one, robustly averaged on a finer grid."""
+    """Multi-frame fusion of a track's shots: registered to the best one, robustly averaged on a finer grid.
+
+    `restore`: a learned correction of the fused picture, kept as a picture of its own beside it; None: there is none.
+    """
 
     enabled: bool = True
     scale: Annotated[int, Field(ge=1, le=4)] = 4
     min_frames: Annotated[int, Field(ge=2, le=64)] = 3
     min_correlation: Annotated[float, Field(gt=0, lt=1)] = 0.8
     sharpen_iterations: Annotated[int, Field(ge=0, le=50)] = 4
+    restore: FusedRestore | None = None
+
+    @property
+    def correction(self) -> FusedRestore | None:
+        """What is done to the fused pictures that are made; None where none are."""
+        return self.restore if self.enabled else None
 
 
 class Enhance(Section):
@@ -90,6 +101,8 @@ class Profile(Section):
         learned = [step.kind for step in self.enhance.steps if step.kind in LEARNED_KINDS]
         if learned and (self.evidential or self.name.startswith("evidential")):
             raise ValueError("an evidential profile may hold no learned image model (enhance.steps has 'restore')")
+        if self.enhance.fuse.restore is not None and (self.evidential or self.name.startswith("evidential")):
+            raise ValueError("an evidential profile may hold no learned image model (enhance.fuse has 'restore')")
         upscalers = {self.output.frame_upscaler, self.output.video_upscaler} - INTERPOLATIONS
         if self.evidential and upscalers:
             raise ValueError(f"an evidential profile may hold no learned image model (output has {min(upscalers)})")
@@ -104,9 +117,11 @@ class Profile(Section):
 
         Learned pictures need the recognizer, too: it measures their identity drift.
         """
-        steps = [step.model for step in self.enhance.steps if isinstance(step, RestoreStep)] if enhance else []
-        models = [self.detect.model, *steps, *([self.recognize.model] if recognize or steps else [])]
-        return [model for model in models if isinstance(model, str) and model != "auto"]
+        learned = [step.model for step in self.enhance.steps if isinstance(step, RestoreStep)] if enhance else []
+        if enhance and (correction := self.enhance.fuse.correction):
+            learned.append(correction.model)
+        models = [self.detect.model, *learned, *([self.recognize.model] if recognize or learned else [])]
+        return list(dict.fromkeys(model for model in models if isinstance(model, str) and model != "auto"))
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value in effect, as plain data."""
@@ -121,9 +136,10 @@ class Profile(Section):
         resolved = self.resolved()
         for section, key in _DECIDE_NOTHING:
             del resolved[section][key]
-        for section, key, meant in _ADDED:
-            if resolved[section][key] == meant:
-                del resolved[section][key]
+        for (*sections, key), meant in _ADDED:
+            holder = reduce(getitem, sections, resolved)
+            if holder[key] == meant:
+                del holder[key]
         return sha256_bytes(canonical_json(resolved))
 
     def to_yaml(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -150,6 +150,30 @@ class RestoreStep(Section):
     def key(self) -> str:
         """What names the model in this profile: its id, or a brought file's digest."""
         return self.model if isinstance(self.model, str) else self.model.sha256
+
+
+class FusedRestore(Section):
+    """One of our own restorers on the fused picture, which keeps its size: what the network corrects is added to it.
+
+    `blend` is how much of the correction is added. A model's name alone stands for these defaults.
+    """
+
+    model: str | BroughtModel = "restorer-unet"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    blend: Strength = 0.75
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        return {"model": data} if isinstance(data, str) else data
+
+
+def not_a_corrector(model: object) -> str:
+    """Return what is wrong with a model that `FusedRestore` names and that is none of our own restorers."""
+    return (
+        f"{model} cannot correct a fused picture in its own size; enhance.fuse.restore takes restorer-unet, a restorer "
+        "that `facerecon train` made, or null"
+    )
 
 
 ClassicalStep = (

@@ -45,6 +45,7 @@ from facerecon.records.faces import (
 from facerecon.records.processing import (
     FusedFrame,
     FusedRecord,
+    FusedRestoredRecord,
     Measurement,
     ModelStamp,
     RenderedRecord,
@@ -94,6 +95,7 @@ __all__ = [
     "FrameRecord",
     "FusedFrame",
     "FusedRecord",
+    "FusedRestoredRecord",
     "GalleryEntry",
     "GalleryInfo",
     "GalleryRecord",

@@ -122,6 +122,40 @@ class FusedRecord(Record):
         return self
 
 
+class FusedRestoredRecord(Record):
+    """A fused picture as a learned model corrected it, in its own size. `content` is that size, without the strip.
+
+    It comes from the fused picture `fused_path` of the frames that `fused` names, and shows the shot `reference`
+    enlarged by `scale`. `change_path`: map of what the model changed, and `change_rms_levels` the root mean square of
+    that. `downscale_psnr_db`: both pictures reduced to the recorded grid, compared. `uncertainty_path` and
+    `expected_error_levels` are as in `RestoredRecord`. `identity_drift` is from the fused picture's face vector.
+    """
+
+    id: str
+    track: str
+    fused: str
+    fused_path: str
+    reference: str
+    reference_path: str
+    path: str
+    file_sha256: Sha256
+    content: tuple[int, int]
+    scale: Annotated[int, Field(ge=1)]
+    steps: Annotated[tuple[StepRecord, ...], Field(min_length=1)]
+    model: str
+    weights_sha256: Sha256
+    precision: str
+    learned: Literal[True] = True
+    tile_plan: str
+    downscale_psnr_db: float
+    change_rms_levels: Annotated[float, Field(ge=0)]
+    change_path: str
+    expected_error_levels: float | None = None
+    uncertainty_path: str | None = None
+    identity_drift: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
 class RenderedRecord(Record):
     """Whole frames or a video that were written. `files` is path -> SHA-256; `video` what the writer says of it."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from facerecon.records import ChipRecord, FusedRecord, RestoredRecord, StepRecord
+from facerecon.records import ChipRecord, FusedRecord, FusedRestoredRecord, RestoredRecord, StepRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Beside, Block, Card, Cards, Comparison, Scale, StepView, Text
 from facerecon.report.content import CaseReport
+from facerecon.report.corrected import CorrectedView, corrected_caption, corrected_view, judged
 from facerecon.report.figures import Album, ComparisonFigure, Picture
 from facerecon.report.language import message, tr
 from facerecon.report.notation import pixels, plural, short, shown
@@ -46,7 +47,8 @@ class Shot:
 class FusedView:
     """A track's fused picture beside its reference, and the maps of what stands behind it.
 
-    `deviation` is None in cases of earlier versions, which did not make this map.
+    `deviation` is None in cases of earlier versions, which did not make this map. `corrected` is what a learned model
+    made of the fused picture, where the profile asked for it.
     """
 
     record: FusedRecord
@@ -54,6 +56,7 @@ class FusedView:
     figure: ComparisonFigure
     map: Picture
     deviation: Picture | None = None
+    corrected: CorrectedView | None = None
 
 
 # --- gathering --------------------------------------------------------------------------------------------------------
@@ -123,8 +126,10 @@ def _left(step: StepRecord) -> str:
     return f" {tr('It left the picture as it was.')}"
 
 
-def fused_view(record: FusedRecord, chip: ChipRecord, album: Album, clock: Clock) -> FusedView:
-    """Gather a fused picture, its reference and its maps.
+def fused_view(
+    record: FusedRecord, corrected: FusedRestoredRecord | None, chip: ChipRecord, album: Album, clock: Clock
+) -> FusedView:
+    """Gather a fused picture, its reference and its maps, and what a model made of it.
 
     Raises:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
@@ -133,7 +138,10 @@ def fused_view(record: FusedRecord, chip: ChipRecord, album: Album, clock: Clock
     alts = (tr(_ORIGINAL_PIXELS, face=where), tr("Fused from several frames round {face}", face=where))
     behind = tr("Frames behind each pixel of {picture}", picture=record.path)
     figure = album.comparison(chip, record, alts)
-    return FusedView(record, chip, figure, album.map(record.count_path, behind), _deviation(record, album))
+    by_model = None
+    if corrected is not None:
+        by_model = corrected_view(corrected, chip, album, (alts[0], tr("Fused and restored: {face}", face=where)))
+    return FusedView(record, chip, figure, album.map(record.count_path, behind), _deviation(record, album), by_model)
 
 
 def _deviation(record: FusedRecord, album: Album) -> Picture | None:
@@ -202,6 +210,8 @@ def _fused_blocks(fused: FusedView, clock: Clock) -> Iterator[Block]:
         restored_caption=_fused_caption(record, figure),
         landmarks=_landmarks(fused.reference),
     )
+    if fused.corrected is not None:
+        yield _corrected(fused, fused.corrected, clock)
     used = [frame for frame in record.frames if frame.weight > 0]
     shares = ", ".join(f"{shown(frame.chip.rpartition('/')[2])} ({frame.weight:.3f})" for frame in used)
     yield Text(tr("Frames of the fused picture, with their weights: {frames}.", frames=shares), "note")
@@ -209,6 +219,18 @@ def _fused_blocks(fused: FusedView, clock: Clock) -> Iterator[Block]:
     if rejected:
         reasons = "; ".join(f"{shown(frame.chip.rpartition('/')[2])}: {recorded(frame.rejected)}" for frame in rejected)
         yield Text(tr("Frames that were left out of the fused picture: {frames}.", frames=reasons), "note")
+
+
+def _corrected(fused: FusedView, corrected: CorrectedView, clock: Clock) -> Comparison:
+    return Comparison(
+        figure=corrected.figure,
+        caption=tr(wording.COMPARISON_CAPTION),
+        original_caption=_original_caption(fused.reference, corrected.figure, clock),
+        restored_label=tr(wording.CORRECTED),
+        restored_caption=corrected_caption(corrected),
+        warnings=tuple(recorded(warning) for warning in corrected.record.warnings),
+        landmarks=_landmarks(fused.reference),
+    )
 
 
 def _fused_caption(record: FusedRecord, figure: ComparisonFigure) -> str:
@@ -252,7 +274,10 @@ def _maps_caption(shots: Sequence[Shot], fused: FusedView | None) -> str:
     levels = None if fused is None else fused.record.deviation_scale_levels
     if levels is not None:
         parts.append(tr(wording.DEVIATION_CAPTION, levels=f"{levels:g}"))
-    if any(shot.doubts for shot in shots):
+    corrected = None if fused is None else fused.corrected
+    if corrected is not None:
+        parts.append(tr(wording.CHANGE_CAPTION))
+    if any(shot.doubts for shot in shots) or (corrected is not None and corrected.doubt is not None):
         parts.append(tr(wording.UNCERTAINTY_CAPTION))
     return " ".join(parts)
 
@@ -265,6 +290,17 @@ def _fused_maps(fused: FusedView) -> list[Card]:
     if fused.deviation is not None and levels is not None:
         title, scale = tr("How far the fused frames differ"), deviation_scale(levels)
         cards += _map_cards(title, tr(wording.DEVIATION_MAP), (fused.deviation,), original, scale)
+    if fused.corrected is not None:
+        cards += _corrected_maps(fused.corrected)
+    return cards
+
+
+def _corrected_maps(corrected: CorrectedView) -> list[Card]:
+    original, title = corrected.figure.original, tr("What the model changed in the fused picture")
+    cards = _map_cards(title, tr(wording.CHANGE_MAP), (corrected.change,), original, levels_scale())
+    if corrected.doubt is not None:
+        title = tr("Error that the model expects in the fused picture")
+        cards += _map_cards(title, tr(wording.FUSED_DOUBT_MAP), (corrected.doubt,), original, levels_scale())
     return cards
 
 
@@ -316,11 +352,7 @@ def _measured(record: RestoredRecord) -> Iterator[str]:
     if record.downscale_psnr_db is not None:
         agrees = message("Reduced again it agrees with what the model was given to {psnr} dB PSNR")
         yield tr(agrees, psnr=f"{record.downscale_psnr_db:.1f}")
-    if record.expected_error_levels is not None:
-        expects = message("The model expects to be off by {levels} grey levels on average")
-        yield tr(expects, levels=f"{record.expected_error_levels:.1f}")
-    if record.identity_drift is not None:
-        yield tr("The face vector moved by {distance}", distance=f"{record.identity_drift:.2f}")
+    yield from judged(record)
 
 
 def _other_shots(shots: Sequence[Shot], clock: Clock) -> Iterator[Block]:

@@ -17,6 +17,7 @@ from facerecon.records import (
     ExplanationRecord,
     FrameRecord,
     FusedRecord,
+    FusedRestoredRecord,
     GalleryRecord,
     Measurement,
     RenderedRecord,
@@ -76,6 +77,7 @@ class CaseReport:
     picture: Callable[[str], bytes]
     embeddings: tuple[EmbeddingRecord, ...] = ()
     fused: tuple[FusedRecord, ...] = ()
+    fused_restored: tuple[FusedRestoredRecord, ...] = ()
     rendered: tuple[RenderedRecord, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
     explanations: tuple[ExplanationRecord, ...] = ()

@@ -8,7 +8,7 @@ from typing import Any
 
 from facerecon.hashing import sha256_bytes
 from facerecon.ledger import COPIED, LedgerEntry
-from facerecon.records import FusedRecord, RestoredRecord
+from facerecon.records import FusedRecord, FusedRestoredRecord, RestoredRecord
 from facerecon.report import wording
 from facerecon.report.blocks import Block, Cell, Column, Fact, Facts, Raw, Section, Table, Text
 from facerecon.report.content import CaseReport
@@ -18,6 +18,7 @@ from facerecon.report.language import message, tr
 from facerecon.report.notation import flat, integer, pixels, short, shown, shown_lines, size, utc
 from facerecon.report.recorded import ATTACHED, known
 
+_Made = RestoredRecord | FusedRecord | FusedRestoredRecord
 _PROBE_FACTS = 48
 _CLOCKS = {
     "stream": message("presentation time stamps of the stream"),
@@ -173,15 +174,20 @@ def steps_appendix(report: CaseReport) -> tuple[Section, ...]:
         Column(tr("Input"), weight=1.1, mono=True),
         Column(tr("Output"), weight=1.1, mono=True),
     )
-    made: tuple[RestoredRecord | FusedRecord, ...] = (*report.fused, *report.restored)
+    made: tuple[_Made, ...] = (*report.fused, *report.fused_restored, *report.restored)
     rows = tuple(row for record in made for row in _step_rows(record))
-    caption = tr(
-        "Pixel digests before and after every step; in full in records/restored.jsonl and records/fused.jsonl."
+    caption = (
+        tr(
+            "Pixel digests before and after every step; in full in records/restored.jsonl, records/fused.jsonl and "
+            "records/fused-restored.jsonl."
+        )
+        if report.fused_restored
+        else tr("Pixel digests before and after every step; in full in records/restored.jsonl and records/fused.jsonl.")
     )
     return (Section("steps", tr("Digests of every processing step"), (Table(caption, columns, rows),), appendix=True),)
 
 
-def _step_rows(record: RestoredRecord | FusedRecord) -> Iterator[tuple[Cell, ...]]:
+def _step_rows(record: _Made) -> Iterator[tuple[Cell, ...]]:
     for step in record.steps:
         yield (
             Cell(shown(record.id)),

@@ -12,7 +12,7 @@ from typing import Literal
 
 from facerecon.errors import IntegrityError
 from facerecon.hashing import sha256_bytes
-from facerecon.records import ChipRecord, FusedRecord, GalleryRecord, RestoredRecord
+from facerecon.records import ChipRecord, FusedRecord, FusedRestoredRecord, GalleryRecord, RestoredRecord
 
 Kind = Literal["original", "step", "restored", "gallery", "map"]
 COMPUTED: tuple[Kind, ...] = ("step", "restored")
@@ -98,7 +98,7 @@ class Album:
         return picture
 
     def comparison(
-        self, chip: ChipRecord, restored: RestoredRecord | FusedRecord, alts: tuple[str, str]
+        self, chip: ChipRecord, restored: RestoredRecord | FusedRecord | FusedRestoredRecord, alts: tuple[str, str]
     ) -> ComparisonFigure:
         """Return the figure of a best shot and what was made of it; `alts` describe original and result."""
         right = self._picture(restored.path, "restored", alts[1], restored.file_sha256)

@@ -191,6 +191,7 @@ def _enhance(history: StageHistory, report: CaseReport) -> Iterator[_Step]:
     if fused is not None:
         yield _Step(tr("Fusion"), recorded(fused.description), tr(_LIMITS["fusion"]), fused.reference, fused.parameters)
     yield from _maps_of_fused(report)
+    yield from _correction(history, report)
     for step in enhancement_steps(history, report.restored):
         name, learned = shown(step.get("name", tr("step"))), bool(step.get("learned"))
         yield _Step(
@@ -230,6 +231,24 @@ def _maps_of_fused(report: CaseReport) -> Iterator[_Step]:
                 "tell them apart. Frames that agree can be wrong together: compression repeats errors from frame to "
                 "frame. What disagrees so much that it counts less in the picture counts less in this map, too."
             ),
+        )
+
+
+def _correction(history: StageHistory, report: CaseReport) -> Iterator[_Step]:
+    step = next((record.steps[0] for record in report.fused_restored), None)
+    if step is not None:
+        judging = tr(
+            "The result is a picture of its own beside the fused one. Both are reduced to the recorded size and "
+            "compared (PSNR), a map shows all that the model changed, and the distance by which the face vector moved "
+            "is measured; beyond the limits the report shows a warning. The result is compared with no gallery."
+        )
+        yield _Step(
+            tr("Restoration of the fused picture"),
+            f"{recorded(step.description)} {judging}",
+            tr(_LIMITS["restore"]),
+            shown(step.reference),
+            step.parameters,
+            _stamp_of(history, {"name": step.name}),
         )
 
 

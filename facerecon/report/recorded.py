@@ -50,6 +50,10 @@ STEPS = (
     *FILTERS,
     message("Enlarges with a trained neural network. It may add detail that was not recorded."),
     message(
+        "Corrects the fused picture with a trained neural network, in its own size. It may add detail that was not "
+        "recorded."
+    ),
+    message(
         "Averages several frames of one face, registered to a fraction of a pixel, on a finer grid; pixels that "
         "disagree count less; then sharpens until the result, seen again through the camera, reproduces the recorded "
         "frames."
@@ -60,6 +64,7 @@ STEPS = (
 )
 WARNINGS = (
     message("reduced to its input's size it differs from the input: PSNR {psnr} dB, limit {limit} dB"),
+    message("reduced to the recorded size it differs from the fused picture: PSNR {psnr} dB, limit {limit} dB"),
     message("the face vector moved by {drift} (limit {limit}): to the comparison model this may be another face"),
     message("{step} changed nothing: {note}"),
     message("correlation {correlation} with the reference, {limit} needed"),

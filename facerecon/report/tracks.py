@@ -110,7 +110,8 @@ def _fused_view(
         return None
     if record.reference not in chips:
         raise IntegrityError(f"{record.path} cannot be shown: the case lacks its original {record.reference}")
-    return fused_view(record, chips[record.reference], album, clock)
+    corrected = next((each for each in report.fused_restored if each.fused == record.id), None)
+    return fused_view(record, corrected, chips[record.reference], album, clock)
 
 
 def _gallery_pictures(report: CaseReport, album: Album) -> dict[str, Picture]:

@@ -125,15 +125,22 @@ GALLERY = message("GALLERY")
 MAP = message("MAP")
 FRAMES_MAP = message("MAP: frames behind the fused picture")
 DEVIATION_MAP = message("MAP: how far the fused frames differ")
+CHANGE_MAP = message("MAP: what the model changed in the fused picture")
+FUSED_DOUBT_MAP = message("MAP: error that the model expects in the fused picture")
 DETAIL_MAP = message("MAP: detail beyond the original")
 DOUBT_MAP = message("MAP: error that the model expects")
 STEP = message("STEP {number}")
 RESTORED = message("RESTORED")
 ENHANCED = message("ENHANCED")
 FUSED = message("FUSED")
+CORRECTED = message("FUSED and RESTORED")
 RESTORED_NOTE = message("Investigative aid, not original. A learned model may invent detail.")
 FUSED_NOTE = message(
     "Computed from several recorded frames, no learned model. Investigative aid, not one recorded picture."
+)
+CORRECTED_NOTE = message(
+    "The fused picture, corrected by a learned model in its own size. Investigative aid, not original: the model may "
+    "invent detail. For the eye; it is compared with nobody."
 )
 ENHANCED_NOTE = message("Classical filters, no learned model. Investigative aid, not original.")
 NOT_ENHANCED = message("No picture of this track was enhanced; the reason is listed under what was not processed.")
@@ -153,6 +160,10 @@ DEVIATION_CAPTION = message(
     "frames that do not lie exactly over each other make a place bright. A dark place is no proof that the picture is "
     "right there: compression can repeat one error in every frame, and what differs most counts little or nothing in "
     "the fused picture and in this map; there the map of frames is darker."
+)
+CHANGE_CAPTION = message(
+    "What the model changed in the fused picture: the whole difference of the two, black for none, yellow for 24 grey "
+    "levels or more. It may be right or invented; where it is dark, the picture is what the frames show."
 )
 UNCERTAINTY_CAPTION = message(
     "Error that the model expects: by how much, on average, the model itself reckons to be off at each pixel, learned "

@@ -61,8 +61,8 @@ def doubted_case() -> CaseReport:
 
 
 def _turned(case: CaseReport, path: str) -> bytes:
-    """Read a picture; that of an uncertainty is the invention's, turned."""
-    if "uncertainty" not in path:
+    """Read a picture; that of a restored shot's uncertainty is the invention's, turned."""
+    if "uncertainty" not in path or "fused" in path:
         return case.picture(path)
     pixels = np.asarray(Image.open(io.BytesIO(case.picture(path.replace("uncertainty", "invented")))))
     return encode_png(np.ascontiguousarray(pixels[:, ::-1]), {"Title": "MAP"})

@@ -77,14 +77,14 @@ def test_blink_shows_one_picture_at_a_time_and_says_which(opened) -> None:
     shown = page.locator(".viewer .pane .badge:visible")
     expect(shown).to_have_text(["ORIGINAL"])
     page.clock.run_for(700)
-    expect(shown).to_have_text(["FUSED"])
+    expect(shown).to_have_text(["FUSED and RESTORED"])
     page.clock.run_for(700)
     expect(shown).to_have_text(["ORIGINAL"])
     mode(page, "Run")
     page.clock.run_for(7000)
     expect(shown).to_have_text(["ORIGINAL"])
     mode(page, "Swap")
-    expect(shown).to_have_text(["FUSED"])
+    expect(shown).to_have_text(["FUSED and RESTORED"])
 
 
 def test_nothing_blinks_by_itself_where_less_motion_is_asked_for(opened) -> None:
@@ -100,7 +100,7 @@ def test_every_computed_picture_can_be_compared(opened) -> None:
     view = viewer(page)
     sides = view.get_by_label("With", exact=True)
     options = sides.locator("optgroup").first.locator("option").all_text_contents()
-    assert options == ["STEP 1", "RESTORED", "FUSED"]
+    assert options == ["STEP 1", "RESTORED", "FUSED", "FUSED and RESTORED"]
     for name in options:
         sides.select_option(label=name)
         expect(view.locator(".pane .badge")).to_have_text(["ORIGINAL", name])
@@ -148,12 +148,12 @@ def test_landmarks_can_be_switched_and_lie_on_the_face(opened) -> None:
     page = opened("full")
     figure = page.locator(".compare").first
     marks, switch = figure.locator(".marks"), figure.get_by_role("button", name="Landmarks")
-    assert marks.count() == 4
+    assert marks.count() == 5
     expect(marks.first).to_be_hidden()
     switch.click()
     expect(marks.first).to_be_visible()
     expect(switch).to_have_attribute("aria-pressed", "true")
-    for index in range(4):
+    for index in range(5):
         inside = figure.locator(".sheet").nth(index).bounding_box()
         cross = marks.nth(index).locator("path").first.bounding_box()
         assert inside["x"] <= cross["x"] <= cross["x"] + cross["width"] <= inside["x"] + inside["width"]
@@ -166,10 +166,12 @@ def test_landmarks_can_be_switched_and_lie_on_the_face(opened) -> None:
 MAPS = [
     "MAP: frames behind the fused picture",
     "MAP: how far the fused frames differ",
+    "MAP: what the model changed in the fused picture",
+    "MAP: error that the model expects in the fused picture",
     "MAP: detail beyond the original",
     "MAP: error that the model expects",
 ]
-DETAIL = MAPS[2]
+DETAIL = "MAP: detail beyond the original"
 
 
 def sources(page: Page) -> list[list[str]]:
@@ -185,7 +187,7 @@ def test_a_map_can_be_one_side(opened, name: str) -> None:
     view = viewer(page)
     view.get_by_label("With", exact=True).select_option(label=name)
     expect(view.locator(".pane .badge")).to_have_text(["ORIGINAL", name])
-    expect(view).to_contain_text("what they mean is said under Figure 5")
+    expect(view).to_contain_text("what they mean is said under Figure 6")
     (original,), (map_source,) = sources(page)
     assert map_source != original
     assert map_source in page.locator("[data-map-of] img").evaluate_all("all => all.map(one => one.src)")
@@ -199,7 +201,7 @@ def test_a_map_can_lie_over_the_computed_picture_alone(opened) -> None:
     view = viewer(page)
     before = sources(page)
     view.get_by_label("Map over the computed picture").select_option(label=DETAIL)
-    expect(view.locator(".pane .badge")).to_have_text(["ORIGINAL", "FUSED", DETAIL])
+    expect(view.locator(".pane .badge")).to_have_text(["ORIGINAL", "FUSED and RESTORED", DETAIL])
     (original,), (computed, cover) = sources(page)
     assert [[original], [computed]] == before
     assert cover not in (original, computed)
@@ -244,7 +246,7 @@ def test_the_map_over_a_picture_is_as_opaque_as_the_slider_says(opened) -> None:
 def test_only_the_maps_of_the_shot_are_offered(opened) -> None:
     page = opened("full")
     figures = page.locator(".compare")
-    for index, wanted in enumerate([MAPS[:3], []]):
+    for index, wanted in enumerate([MAPS[:5], []]):
         figures.nth(index).get_by_role("button", name="Compare").click()
         view = figures.nth(index).locator(".viewer")
         groups = view.get_by_label("With", exact=True).locator("optgroup")

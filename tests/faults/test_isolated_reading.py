@@ -38,7 +38,7 @@ from tests.fakes import OTHER, FakeDetector, FakeRecognizer, picture
 from tests.synthetic import write_pictures, write_video, write_with_sound
 from tests.unit.gallery.test_gallery_reading import save
 from tests.unit.pipeline.rendered_cases import INTERPOLATED
-from tests.unit.pipeline.stage_cases import new_case, profile
+from tests.unit.pipeline.stage_cases import OVERRIDES, new_case, profile
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="decoding is isolated on Linux only")
 WAYS = ("none", "process")
@@ -102,7 +102,7 @@ def test_a_command_s_own_isolation_counts_and_not_that_of_the_case(tmp_path: Pat
         settings = isolated(made)
         root = tmp_path / made
         new_case(root, _open(clip, settings), settings).close()  # type: ignore[arg-type]
-        overrides = ("extract.motion.enabled=false", f"extract.isolation={wanted}")
+        overrides = (*OVERRIDES, f"extract.isolation={wanted}")
         bench = Workbench(Console(quiet=True), "standard", overrides)
         opened, source = bench.case_for(clip, root)
         with opened:

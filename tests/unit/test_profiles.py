@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from facerecon.errors import ProfileError
 from facerecon.hashing import canonical_json, sha256_bytes
-from facerecon.profiles import Profile, load_profile, shipped_profiles, validate
+from facerecon.profiles import BroughtModel, FusedRestore, Profile, load_profile, shipped_profiles, validate
 
 NAMES = sorted(shipped_profiles())
 
@@ -131,11 +132,40 @@ def test_one_model_has_one_setting_in_a_profile() -> None:
     assert len(load_profile("standard", (f"enhance.steps=[{same}]",)).enhance.steps) == 2
 
 
+def test_a_fused_picture_is_corrected_by_a_model_s_name_or_its_settings_or_not_at_all() -> None:
+    by_name = load_profile("evidential", ("evidential=false", "name=x", "enhance.fuse.restore=restorer-fused"))
+    found = by_name.enhance.fuse.correction
+    assert found is not None
+    assert (found.model, found.precision, found.blend) == ("restorer-fused", "auto", 0.75)
+    brought = f"{{model: {{file: a, sha256: {'1a' * 32}}}, blend: 0.5}}"
+    with_file = load_profile("standard", (f"enhance.fuse.restore={brought}",))
+    assert isinstance(with_file.enhance.fuse.correction.model, BroughtModel)  # type: ignore[union-attr]
+    assert load_profile("standard", ("enhance.fuse.restore=null",)).enhance.fuse.correction is None
+    assert load_profile("standard", ("enhance.fuse.enabled=false",)).enhance.fuse.correction is None
+    for wrong, key in (("{blend: 2}", "restore.blend"), ("{tile_px: 64}", "restore.tile_px"), ("[]", "restore")):
+        with pytest.raises(ProfileError, match=re.escape(f"enhance.fuse.{key}: ")):
+            load_profile("standard", (f"enhance.fuse.restore={wrong}",))
+
+
+def test_profiles_with_learned_steps_of_our_own_correct_fused_pictures_too() -> None:
+    on = {name for name in shipped_profiles() if load_profile(name).enhance.fuse.correction}
+    assert on == {"standard", "fast", "lowlight", "lowres", "compressed", "motionblur"}
+    assert all(load_profile(name).enhance.fuse.correction == FusedRestore() for name in on)
+
+
+def test_an_evidential_profile_corrects_no_fused_picture() -> None:
+    with pytest.raises(ProfileError, match=r"no learned image model \(enhance.fuse has 'restore'\)"):
+        load_profile("evidential", ("enhance.fuse.restore=restorer-unet",))
+
+
 def test_models_are_those_of_the_stages_that_run() -> None:
     profile = load_profile("standard")
     assert profile.models(enhance=False, recognize=False) == ["retinaface-mobile0.25"]
     assert profile.models(recognize=False) == ["retinaface-mobile0.25", "restorer-unet", "dlib-lq"]
     assert load_profile("evidential").models(recognize=False) == ["retinaface-mobile0.25"]
+    blurred = ["retinaface-mobile0.25", "restorer-unet", "dlib-lq"]
+    assert load_profile("motionblur").models(recognize=False) == blurred
+    assert load_profile("motionblur", ("enhance.fuse.enabled=false",)).models(recognize=False) == blurred[:1]
 
 
 def test_where_footage_is_decoded_is_stated_and_is_no_part_of_the_digest() -> None:
@@ -146,11 +176,12 @@ def test_where_footage_is_decoded_is_stated_and_is_no_part_of_the_digest() -> No
 
 
 def test_keys_that_older_profiles_lack_leave_their_digests_alone() -> None:
-    standard = load_profile("standard")
+    standard = load_profile("standard", ("enhance.fuse.restore=null",))
     assert (standard.extract.isolation, standard.extract.decoder_timeout_s) == ("none", 60.0)
-    said = load_profile("standard", ("extract.isolation=none", "extract.decoder_timeout_s=60"))
-    assert said.digest == standard.digest
+    same = ("extract.isolation=none", "extract.decoder_timeout_s=60", "enhance.fuse.restore=null")
+    assert load_profile("standard", same).digest == standard.digest
+    assert load_profile("standard").digest != standard.digest
     assert load_profile("standard", ("extract.decoder_timeout_s=5",)).digest != standard.digest
     older = standard.resolved()
-    del older["extract"]["isolation"], older["extract"]["decoder_timeout_s"]
+    del older["extract"]["isolation"], older["extract"]["decoder_timeout_s"], older["enhance"]["fuse"]["restore"]
     assert sha256_bytes(canonical_json(older)) == standard.digest

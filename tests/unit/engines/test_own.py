@@ -115,3 +115,12 @@ def test_a_registry_names_no_brought_file(restorer: Checkpoint) -> None:
     assert own is not None
     with pytest.raises(ValueError, match="a brought file is named in a profile"):
         Registry(schema=1, weights=(*load_registry().weights, own[0]))
+
+
+def test_a_trained_restorer_corrects_in_a_picture_s_own_size_and_nothing_else_does(tmp_path: Path) -> None:
+    restorer = made(tmp_path, restoring_network(UNET, (8, 16)), RESTORER)
+    corrector = catalogue.open_corrector(restorer, device="cpu", precision="fp32", blend=0.5)
+    assert (corrector.scale, corrector.stamp.provider) == (1, "brought")
+    assert corrector.stamp.weights_sha256 == restorer.sha256
+    with pytest.raises(UsageError, match=r"mine\.safetensors cannot correct a fused picture"):
+        catalogue.open_corrector(made(tmp_path, StudentResNet(), RECOGNIZER), device="cpu")

@@ -23,7 +23,7 @@ from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.hashing import sha256_file
 from facerecon.records import RGB, FaceView, shift_landmarks
 from facerecon.stages import Restoration, RestorationFailure
-from facerecon.weights import Entry, Precision
+from facerecon.weights import Checkpoint, Entry, Precision
 from tests.unit.engines.conftest import ASTRONAUT, levels_apart, psnr, registry_of
 
 WIDTHS = {UNET: (8, 16, 24), AUTOENCODER: (6, 10)}
@@ -335,3 +335,58 @@ def test_a_model_that_tells_no_uncertainty_has_none(shelf: Path, crop: FaceView)
     item = trained(shelf, UNET)
     plain = FaceRestorer(opened(item).stamp, Told(3, {"fp32": 0.5}), precision="fp32")
     assert one(plain, crop).uncertainty is None
+
+
+# --- in a picture's own size ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_corrector_keeps_the_size_and_adds_what_the_restorer_would(
+    architecture: str, shelf: Path, crop: FaceView
+) -> None:
+    """On a picture that was enlarged before, the correction is the one of the restorer that enlarges; nothing more."""
+    item = trained(shelf, architecture)
+    enlarged = FaceView(lanczos(crop.pixels, 4), shift_landmarks(crop.landmarks, 0, 0, 4), 4)
+    corrector = catalogue.open_corrector(item.id, device="cpu", precision="fp32", registry=registry_of(item))
+    found = one(corrector, enlarged)
+    assert corrector.scale == 1
+    assert found.pixels.shape == enlarged.pixels.shape
+    assert found.uncertainty is not None
+    assert found.uncertainty.shape == enlarged.pixels.shape[:2]
+    assert (found.uncertainty > 0).any()
+    network = restoring_network(architecture, WIDTHS[architecture], 2)
+    network.load_state_dict(safetensors.torch.load_file(shelf / item.file))
+    square = Square(SIDE[architecture])
+    seen = square.cut(enlarged)
+    with torch.no_grad():
+        picture, _ = network(torch.from_numpy(seen).permute(2, 0, 1)[None].float() / 255)
+    drawn = picture[0].clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy().astype(np.uint8)
+    from_full = pasting.inverted(to_full(enlarged), 1)
+    height, width = enlarged.pixels.shape[:2]
+    mask = pasting.square_mask(from_full, width, height)
+    expected = pasting.paste(enlarged.pixels, drawn, square.onto(from_full), mask, seen)
+    assert levels_apart(found.pixels, expected) <= 1
+    assert not np.array_equal(found.pixels, enlarged.pixels)
+
+
+def test_a_corrector_s_strength_is_a_share_of_the_correction(shelf: Path, crop: FaceView) -> None:
+    item = trained(shelf, UNET)
+    enlarged = FaceView(lanczos(crop.pixels, 4), shift_landmarks(crop.landmarks, 0, 0, 4), 4)
+    none, half, whole = (
+        one(catalogue.open_corrector(item.id, device="cpu", blend=blend, registry=registry_of(item)), enlarged).pixels
+        for blend in (0.0, 0.5, 1.0)
+    )
+    assert np.array_equal(none, enlarged.pixels)
+    between = (whole.astype(float) + enlarged.pixels) / 2
+    inside = (whole > 0) & (whole < 255)
+    assert np.abs(half - between)[inside].max() <= 1
+
+
+def test_only_our_own_restorers_correct_in_a_picture_s_own_size(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"realesrgan-x4plus cannot correct a fused picture.*enhance\.fuse\.restore"):
+        catalogue.open_corrector("realesrgan-x4plus", device="cpu")
+    foreign = tmp_path / "theirs.pth"
+    foreign.write_bytes(b"theirs")
+    brought = Checkpoint(foreign, sha256_file(foreign))
+    with pytest.raises(UsageError, match=r"theirs\.pth cannot correct a fused picture"):
+        catalogue.open_corrector(brought, device="cpu")

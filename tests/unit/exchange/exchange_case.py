@@ -27,6 +27,7 @@ from facerecon.records import (
     FrameRecord,
     FusedFrame,
     FusedRecord,
+    FusedRestoredRecord,
     GalleryRecord,
     RenderedRecord,
     RestoredRecord,
@@ -175,6 +176,7 @@ def enhanced(case: Case) -> None:
     folder = "faces/t0001"
     with case.stage("enhance", details(case), case.digests("faces/")) as run:
         names = ("f000000.step1", "f000000.restored-m", "f000000.invented", "fused", "fused-count", "fused-deviation")
+        names += ("fused-restored-m", "fused-restored-change", "fused-restored-uncertainty")
         digests = {name: run.write(f"{folder}/{name}.png", picture(160, 200, n)) for n, name in enumerate(names)}
         shared = {"track": "t0001", "content": (160, 200), "scale": 4}
         run.record(
@@ -216,6 +218,30 @@ def enhanced(case: Case) -> None:
                 deviation_path=f"{folder}/fused-deviation.png",
                 deviation_sha256=digests["fused-deviation"],
                 deviation_scale_levels=32.0,
+                **shared,
+            ),
+        )
+        run.record(
+            "fused-restored",
+            FusedRestoredRecord(
+                id="t0001/fused-restored-m",
+                fused="t0001/fused",
+                fused_path=f"{folder}/fused.png",
+                reference="t0001/f000000",
+                reference_path=f"{folder}/f000000.original.png",
+                path=f"{folder}/fused-restored-m.png",
+                file_sha256=digests["fused-restored-m"],
+                steps=(step.model_copy(update={"path": None}),),
+                model="m",
+                weights_sha256=WEIGHTS,
+                precision="fp32",
+                tile_plan="whole picture",
+                downscale_psnr_db=41.0,
+                change_rms_levels=2.5,
+                change_path=f"{folder}/fused-restored-change.png",
+                expected_error_levels=3.5,
+                uncertainty_path=f"{folder}/fused-restored-uncertainty.png",
+                identity_drift=0.11,
                 **shared,
             ),
         )

@@ -213,7 +213,7 @@ def test_folder_is_a_directory_with_its_pictures(tmp_path: Path) -> None:
 def test_every_picture_leads_back_to_the_source_or_the_gallery(graph: Graph) -> None:
     origins = {graph.named("clip.mp4")["@id"], graph.named("portrait.png")["@id"]}
     pictures = graph.of("uco-observable:RasterPicture")
-    assert len(pictures) == 13
+    assert len(pictures) == 16
     for each in pictures:
         place, steps = each["@id"], 0
         while place not in origins:
@@ -254,7 +254,7 @@ def test_only_crops_are_called_original(graph: Graph) -> None:
     for each in graph.of("uco-observable:RasterPicture"):
         words, name = each["uco-core:description"], each["uco-core:name"]
         assert words.startswith("ORIGINAL") == name.endswith(".original.png")
-        if "restored" in name or name in ("fused.png", "f000000.step1.png"):
+        if "restored-m" in name or name in ("fused.png", "f000000.step1.png"):
             assert "not original pixels" in words
     assert "trained model" in graph.named("f000000.restored-m.png")["uco-core:description"]
 
@@ -283,6 +283,23 @@ def test_maps_of_the_fused_picture_come_from_it_and_say_what_they_show(graph: Gr
         assert made["uco-core:description"].startswith("Map: ")
         assert words in made["uco-core:description"]
     assert "differ" in graph.named("fused-deviation.png")["uco-core:description"]
+
+
+def test_what_a_model_made_of_the_fused_picture_comes_from_it_alone_and_says_so(graph: Graph) -> None:
+    fused, made = graph.named("fused.png")["@id"], graph.named("fused-restored-m.png")
+    assert targets(made["case-investigation:wasDerivedFrom"]) == [fused]
+    assert "trained model" in made["uco-core:description"]
+    (way,) = [
+        each
+        for each in graph.of("uco-observable:ObservableRelationship")
+        if each["uco-core:source"]["@id"] == made["@id"] and each["uco-core:target"]["@id"] == fused
+    ]
+    facet = held(way, "facerecon:ProcessingFacet")
+    assert (facet["facerecon:model"], facet["facerecon:learned"]) == ("m", True)
+    assert float(facet["facerecon:identityDrift"]["@value"]) == 0.11
+    for name in ("fused-restored-change.png", "fused-restored-uncertainty.png"):
+        assert targets(graph.named(name)["case-investigation:wasDerivedFrom"]) == [made["@id"]]
+        assert graph.named(name)["uco-core:description"].startswith("Map: ")
 
 
 # --- what was found ---------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from facerecon.report.html import render_html
 from facerecon.stages import Silent
 from tests.fakes import OTHER, SKIN, FakeRestorer, FakeSource
 from tests.unit.pipeline.rendered_cases import INTERPOLATED
-from tests.unit.pipeline.stage_cases import compare_again, extracted, profile
+from tests.unit.pipeline.stage_cases import FakeCorrector, compare_again, extracted, profile
 
 HIDDEN, BESIDE, APART = "t0001", "t0002", "t0003"
 """Who is hidden; whose pictures show a part of that face; whose do not."""
@@ -53,10 +53,11 @@ def scene(number: int, people: Sequence[str] = (HIDDEN, BESIDE, APART)) -> RGB:
 
 def crowd(folder: Path, *overrides: str, explain: bool = True) -> Path:
     """Make the case: extracted, enhanced, compared, rendered both ways, with a report."""
+    overrides = ("enhance.fuse.restore=restorer-unet", *overrides)
     settings = profile(*overrides)
     with extracted(folder / "case", [scene(number) for number in range(12)], *overrides) as case:
         context = Context(settings, Silent())
-        enhance(case, {"restorer-unet": FakeRestorer()}, None, context)
+        enhance(case, {"restorer-unet": FakeRestorer()}, None, context, FakeCorrector(by=5))
         compare_again(case, folder / "gallery", settings, explain=explain)
         evidence = FakeSource([scene(number) for number in range(12)])
         for kind in ("frame", "video"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from facerecon.case import Case
 from facerecon.likelihood import Calibration
 from facerecon.pictures import encode_png
@@ -15,8 +17,8 @@ from facerecon.pipeline.extraction import extract
 from facerecon.pipeline.recognition import Comparers, recognize
 from facerecon.pipeline.strength import Calibrations
 from facerecon.profiles import Profile, load_profile
-from facerecon.records import RGB, CaseInfo
-from facerecon.stages import Silent
+from facerecon.records import RGB, CaseInfo, FaceView
+from facerecon.stages import Restoration, RestorationOutcome, Silent
 from tests.fakes import OTHER, SKIN, FakeDetector, FakeRecognizer, FakeRestorer, FakeSource, picture
 
 
@@ -27,8 +29,28 @@ def walk(frames: int = 20, size: int = 40, colour: tuple[int, int, int] = SKIN) 
     ]
 
 
+OVERRIDES = ("extract.motion.enabled=false", "enhance.fuse.restore=null")
+
+
 def profile(*overrides: str) -> Profile:
-    return load_profile("standard", ("extract.motion.enabled=false", *overrides))
+    """Return profile `standard` without motion gate; the fused pictures are corrected where an override says so."""
+    return load_profile("standard", (*OVERRIDES, *overrides))
+
+
+class FakeCorrector(FakeRestorer):
+    """Makes a picture lighter by some levels and keeps its size; expects an error of 12 levels everywhere."""
+
+    def __init__(self, model_id: str = "restorer-unet", by: int = 0) -> None:
+        super().__init__(model_id, scale=1)
+        self.by = by
+
+    def restore(self, faces: Sequence[FaceView]) -> list[RestorationOutcome]:
+        return [self._changed(face.pixels) for face in faces]
+
+    def _changed(self, pixels: RGB) -> Restoration:
+        levels = np.full(pixels.shape[:2], 12, np.float32)
+        lighter = np.clip(pixels.astype(int) + self.by, 0, 255).astype(np.uint8)
+        return Restoration(lighter, "fp32", "1 tile", "feathered square", levels)
 
 
 def new_case(root: Path, source: FakeSource, settings: Profile) -> Case:

@@ -202,6 +202,19 @@ def test_maps_of_fused_pictures_go_with_them(original: Path, made: tuple[Path, A
         assert copy.digests()[str(record.deviation_path)] == record.deviation_sha256
 
 
+def test_what_a_model_made_of_a_fused_picture_goes_with_it(original: Path, made: tuple[Path, Any]) -> None:
+    kinds = ("restored-restorer-unet", "restored-change", "restored-uncertainty")
+    for track in (HIDDEN, BESIDE, APART):
+        assert all((original / f"faces/{track}/fused-{kind}.png").exists() for kind in kinds)
+        kept = [kind for kind in kinds if (made[0] / f"faces/{track}/fused-{kind}.png").exists()]
+        assert kept == ([*kinds] if track == APART else [])
+    with Case.view(made[0]) as copy:
+        (record,) = collect(copy).fused_restored
+        assert (record.track, copy.digests()[record.path]) == (APART, record.file_sha256)
+        counts = copy.runs("enhance")[-1].details["counts"]["fused-restored"]
+        assert counts == {"requested": 3, "written": 1, "failed": 0, "skipped": 2}
+
+
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 

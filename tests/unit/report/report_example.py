@@ -40,6 +40,7 @@ def full_case() -> CaseReport:
     build.add_gallery("Mirror Person", "mirror.jpg", mirrored=True)
     build.add_gallery(CYRILLIC, "petrova.jpg", refused="2 faces found, 1 needed")
     build.fuse(one)
+    build.correct(one)
     build.compare(one, "fused", [0.5634, 0.4021], by=calibration())
     build.compare(one, "original", [0.5411, 0.3321])
     build.compare(one, "fused-image", [0.5512, 0.3987], why_none=SECONDARY)

@@ -104,9 +104,10 @@ def test_figures_and_tables_are_numbered_through() -> None:
 def test_every_restored_picture_stands_beside_its_original() -> None:
     made = document(example.full_case())
     figures = blocks(made, Comparison)
-    assert len(figures) == len(example.full_case().restored) + len(example.full_case().fused)
+    case = example.full_case()
+    assert len(figures) == len(case.restored) + len(case.fused) + len(case.fused_restored)
     labels = [figure.restored_label for figure in figures]
-    assert labels == ["RESTORED", "FUSED", "ENHANCED"]
+    assert labels == ["RESTORED", "FUSED", "FUSED and RESTORED", "ENHANCED"]
     shown_restored = [picture for picture in made.pictures if picture.kind == "restored"]
     assert {picture.path for picture in shown_restored} == {figure.figure.restored.path for figure in figures}
 

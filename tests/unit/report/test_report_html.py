@@ -145,9 +145,9 @@ def test_comparisons_of_one_original_are_put_together_and_no_others() -> None:
     comparisons = [
         block for part in made.sections[2].children for block in part.blocks if isinstance(block, Comparison)
     ]
-    restored, fused, enhanced = comparisons
-    groups = gathered((Text("a"), Text("b"), restored, fused, enhanced, Text("c"), fused))
-    assert [len(group) for group in groups] == [1, 1, 2, 1, 1, 1]
+    restored, fused, corrected, enhanced = comparisons
+    groups = gathered((Text("a"), Text("b"), restored, fused, corrected, enhanced, Text("c"), fused))
+    assert [len(group) for group in groups] == [1, 1, 3, 1, 1, 1]
 
 
 def test_a_track_is_told_and_linked_in_overview_timeline_contents_and_table(case) -> None:
