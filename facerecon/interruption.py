@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM, for a while handled otherwise. Owns which signals end a run, and that their handlers return."""
+"""Ctrl-C and SIGTERM, for a while handled otherwise. Owns which signals end a run, and that their handlers return.
+
+Signals reach the main thread alone; who works for it in another thread asks `check_wanted` now and then.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,27 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Handler = Callable[[int, FrameType | None], object] | signal.Handlers
+_THREAD = threading.local()
+
+
+class AbandonedError(Exception):
+    """Nobody waits any more for what this thread makes."""
+
+
+def work_until(left: threading.Event) -> None:
+    """Tell which event says that nobody waits any more for what the calling thread makes."""
+    _THREAD.left = left
+
+
+def check_wanted() -> None:
+    """Go on where somebody waits for what this thread makes; the main thread's work is always waited for.
+
+    Raises:
+        AbandonedError: nobody does.
+    """
+    left: threading.Event | None = getattr(_THREAD, "left", None)
+    if left is not None and left.is_set():
+        raise AbandonedError
 
 
 @contextlib.contextmanager

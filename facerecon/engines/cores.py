@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import torch
 
+from facerecon.interruption import check_wanted
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -24,6 +26,7 @@ def on_cores(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
     As many run at a time as torch has threads.
 
     Raises:
+        AbandonedError: nobody waits for it any more; the calls that have begun go on to their end.
         Exception: what the first failing call raised.
     """
 
@@ -31,7 +34,11 @@ def on_cores(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
         with torch.inference_mode():
             return call(item)
 
-    return list(_threads(torch.get_num_threads()).map(alone, items))
+    found = []
+    for result in _threads(torch.get_num_threads()).map(alone, items):
+        check_wanted()
+        found.append(result)
+    return found
 
 
 @lru_cache(maxsize=4)

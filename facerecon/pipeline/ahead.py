@@ -9,6 +9,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from facerecon.interruption import work_until
+
 T = TypeVar("T")
 
 _WAIT_S = 0.1
@@ -29,6 +31,7 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
 
     An exception of the iterator comes when its turn comes. When the consumer stops early, for whatever reason, the
     iterator is closed in its thread before this one is left: no file stays open, and nothing goes on in the background.
+    What takes long in that thread asks `check_wanted` on its way.
 
     Args:
         items: used by the thread alone from now on.
@@ -55,6 +58,7 @@ class _Producer(threading.Thread, Generic[T]):
 
     def run(self) -> None:
         end = _End()
+        work_until(self._stopped)
         try:
             for item in self._items:
                 if not self._put(item):

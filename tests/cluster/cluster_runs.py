@@ -21,7 +21,7 @@ from typing import Any
 from facerecon.batch.units import Event, Opening, Outcome, Progress, Unit
 from facerecon.errors import FacereconError
 from facerecon.records import RGB, Detection
-from tests.unit.batch.batch_cases import FakeCases, Scripted
+from tests.unit.batch.batch_cases import FakeCases, Scripted, take_long
 
 HERE = "tests.cluster.cluster_runs"
 FOLDER = "CLUSTER_TEST_FOLDER"
@@ -43,10 +43,10 @@ def lose(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if "orphan" in name and once(name):
         os.kill(os.getppid(), signal.SIGKILL)
-        time.sleep(600)
+        take_long()
     if "waits" in name and once(name):
         (Path(os.environ[FOLDER]) / "waits").touch()
-        time.sleep(600)
+        take_long()
 
 
 class Losing(Scripted):

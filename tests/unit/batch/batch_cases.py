@@ -16,6 +16,7 @@ from facerecon.batch.units import BEGUN, Event, Hear, Note, Opening, Progress, U
 from facerecon.commands.batch_worker import CaseRunner
 from facerecon.commands.stages import run_enroll
 from facerecon.errors import EvidenceError, UsageError
+from facerecon.interruption import check_wanted
 from facerecon.records import RGB, Detection
 from tests.fakes import OTHER, FakeDetector, FakeRecognizer, picture
 from tests.unit.pipeline.stage_cases import save, walk
@@ -84,6 +85,13 @@ class InlineEngine:
         self.stopped = True
 
 
+def take_long() -> None:
+    """Take minutes, as a detector may for many pictures, and ask between two of them whether anybody waits for it."""
+    for _ in range(30_000):
+        check_wanted()
+        time.sleep(0.02)
+
+
 class FakeCases(CaseRunner):
     """Makes real cases with engines without torch. The name of a source says what happens in the middle of it."""
 
@@ -112,7 +120,7 @@ class FakeCases(CaseRunner):
                 raise KeyboardInterrupt
             if "wait" in self._name:
                 (Path(os.environ["BATCH_TEST_FOLDER"]) / "waits").touch()
-                time.sleep(600)
+                take_long()
         return FakeDetector().detect(images)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facerecon.interruption import AbandonedError, check_wanted
 from facerecon.pipeline.ahead import ahead
 
 
@@ -95,3 +97,27 @@ def test_the_source_is_used_by_one_thread_only_and_not_by_this_one() -> None:
     list(ahead(numbers(), 2))
     assert len(numbers.threads) == 1
     assert threading.get_ident() not in numbers.threads
+
+
+def test_what_takes_long_learns_that_nobody_waits_for_it() -> None:
+    begun, ended = threading.Event(), []
+
+    def long() -> Iterator[int]:
+        yield 0
+        begun.set()
+        try:
+            while True:
+                check_wanted()
+                time.sleep(0.001)
+        except AbandonedError:
+            ended.append(True)
+            raise
+
+    items = ahead(long(), 1)
+    assert next(items) == 0
+    assert begun.wait(10)
+    items.close()
+    assert ended == [True]
+    assert running() == 0
+    # Whoever is in the main thread is always waited for.
+    check_wanted()
