@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -281,7 +281,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--conditions", help="names, or beginnings of names; default all")
     parser.add_argument("--limit", type=int, default=16, help="pictures per condition")
     parser.add_argument("--width", type=float, default=48, help="face width of conditions that are not about size")
-    parser.add_argument("--rows", type=int, default=4, help="rows of a contact sheet")
+    return with_outputs(parser, rows=4)
+
+
+def with_outputs(parser: argparse.ArgumentParser, rows: int) -> argparse.Namespace:
+    """Read the command line, and with it where tables and contact sheets go; `rows` is a sheet's default."""
+    parser.add_argument("--rows", type=int, default=rows, help="rows of a contact sheet")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", type=Path, help="Markdown file; default stdout")
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets, outside the repository")
@@ -289,6 +294,14 @@ def arguments() -> argparse.Namespace:
     if options.sheets is not None and options.sheets.resolve().is_relative_to(ROOT):
         parser.error("--sheets must lie outside the repository: the pictures are not ours to publish")
     return options
+
+
+def publish(text: str, output: Path | None) -> None:
+    """Write tables to the file that was named, or print them."""
+    if output:
+        output.write_text(text)
+    else:
+        sys.stdout.write(text)
 
 
 def wanted(names: str | None, name: str) -> bool:
@@ -316,9 +329,7 @@ def main() -> None:
             condition, rows, sheet = measure_fusion(width, faces, judge, options)
             fusion.append((condition, rows))
             save(sheet, options.sheets, condition.name)
-    text = "\n".join([overview(results, names), *(table(*result) for result in [*results, *fusion])])
-    write: Callable[[str], Any] = options.output.write_text if options.output else sys.stdout.write
-    write(text)
+    publish("\n".join([overview(results, names), *(table(*result) for result in [*results, *fusion])]), options.output)
 
 
 def report(line: str) -> None:

@@ -27,7 +27,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from enhancement import ROOT, Sheet, jittered, kept, report, save, wanted
+from enhancement import Sheet, jittered, kept, publish, report, save, wanted, with_outputs
 from enhancement_tables import figure_text, gain_text
 from recognition import SENSOR, row, section, table_head
 from restorers import METRICS, samples_of
@@ -151,14 +151,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", default="; ".join(METHODS), help="names, by semicolons; empty: --method's only")
     parser.add_argument("--method", action="append", default=[], metavar="NAME=RESTORE")
     parser.add_argument("--recognizer", default="dlib-resnet")
-    parser.add_argument("--rows", type=int, default=6, help="rows of a contact sheet")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--output", type=Path, help="Markdown file; default stdout")
-    parser.add_argument("--sheets", type=Path, help="folder for contact sheets, outside the repository")
-    options = parser.parse_args()
-    if options.sheets is not None and options.sheets.resolve().is_relative_to(ROOT):
-        parser.error("--sheets must lie outside the repository: the pictures are not ours to publish")
-    return options
+    return with_outputs(parser, rows=6)
 
 
 def correctors_of(options: argparse.Namespace) -> dict[str, Restorer]:
@@ -188,11 +181,7 @@ def main() -> None:
         lines += rows_of(evaluate(samples_of(faces, model), methods, judge), name)
         save(sheet, options.sheets, name)
         report(name)
-    text = "\n".join(section(f"Tracks of {options.frames} frames", lines))
-    if options.output:
-        options.output.write_text(text)
-    else:
-        sys.stdout.write(text)
+    publish("\n".join(section(f"Tracks of {options.frames} frames", lines)), options.output)
 
 
 if __name__ == "__main__":

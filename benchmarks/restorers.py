@@ -25,7 +25,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from enhancement import ROOT, Sheet, kept, profile_method, save, wanted
+from enhancement import Sheet, kept, profile_method, publish, save, wanted, with_outputs
 from enhancement_tables import BICUBIC, figure_text, gain_text
 from recognition import HEAD, SENSOR, acquired, figures, gain, report, row, section, studied, table_head
 
@@ -137,14 +137,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--recognizer", default="dlib-resnet")
     parser.add_argument("--profile", default="standard")
     parser.add_argument("--found", action="store_true")
-    parser.add_argument("--rows", type=int, default=6, help="rows of a contact sheet")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--output", type=Path, help="Markdown file; default stdout")
-    parser.add_argument("--sheets", type=Path, help="folder for contact sheets, outside the repository")
-    options = parser.parse_args()
-    if options.sheets is not None and options.sheets.resolve().is_relative_to(ROOT):
-        parser.error("--sheets must lie outside the repository: the pictures are not ours to publish")
-    return options
+    return with_outputs(parser, rows=6)
 
 
 def methods_of(options: argparse.Namespace) -> dict[str, str]:
@@ -187,11 +180,7 @@ def main() -> None:
         text += section("As pictures", pictures_table(benches, options, names))
     if options.limit:
         text += section("As probes", probes_table(benches, options, names))
-    out = "\n".join(text)
-    if options.output:
-        options.output.write_text(out)
-    else:
-        sys.stdout.write(out)
+    publish("\n".join(text), options.output)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png, with_label
 from facerecon.pipeline.accounts import Stopwatch
 from facerecon.pipeline.fusing import FusedPicture
-from facerecon.pipeline.invention import Correction, drift_warnings, measure_correction, summarize_doubt
+from facerecon.pipeline.invention import Correction, drift_warnings, identity_drift, measure_correction, summarize_doubt
 from facerecon.profiles import Enhance, FusedRestore
 from facerecon.records import RGB, FaceView, FusedRecord, FusedRestoredRecord, ModelStamp, StepRecord
 from facerecon.stages import Recognizer, Restoration, RestorationFailure, Restorer
@@ -56,8 +56,11 @@ def correct_fused(
         return outcome
     with watch.measure("measure"):
         change = measure_correction(outcome.pixels, fused.view.pixels, fused.record.scale)
-    with watch.measure("identity drift"):
-        drift = _drift(recognizer, fused.view, outcome.pixels)
+    drift = None
+    if recognizer is not None:
+        after = FaceView(outcome.pixels, fused.view.landmarks, fused.view.enlarged)
+        with watch.measure("identity drift"):
+            drift = identity_drift(recognizer, fused.view, after)
     stamp = restorer.stamp.model_copy(update={"precision": outcome.precision})
     done = _step(step, stamp, fused.view.pixels, outcome.pixels)
     return _write(run, fused.record, stamp, outcome, change, drift, done, tuple(_warnings(change, drift, settings)))
@@ -152,14 +155,6 @@ def _step(step: FusedRestore, stamp: ModelStamp, before: RGB, after: RGB) -> Ste
         input_sha256=sha256_array(before),
         output_sha256=sha256_array(after),
     )
-
-
-def _drift(recognizer: Recognizer | None, before: FaceView, pixels: RGB) -> float | None:
-    if recognizer is None:
-        return None
-    views = (before, FaceView(pixels, before.landmarks, before.enlarged))
-    one, other = (recognizer.embed([view])[0] for view in views)
-    return round(1.0 - one.similarity(other), 4)
 
 
 def _warnings(change: Correction, drift: float | None, settings: Enhance) -> Iterator[str]:

@@ -15,7 +15,14 @@ from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accou
 from facerecon.pipeline.corrected import FUSED_RESTORED
 from facerecon.pipeline.correcting import correct_fused
 from facerecon.pipeline.fusing import FusedPicture, fuse_track, neighbours_of, shots_for
-from facerecon.pipeline.invention import Doubt, Invention, drift_warnings, measure_invention, summarize_doubt
+from facerecon.pipeline.invention import (
+    Doubt,
+    Invention,
+    drift_warnings,
+    identity_drift,
+    measure_invention,
+    summarize_doubt,
+)
 from facerecon.pipeline.resuming import Parts, made_by
 from facerecon.pipeline.steps import Progress, run_steps, step_text
 from facerecon.profiles import ENLARGING_KINDS, Enhance, RestoreStep, Step
@@ -282,8 +289,7 @@ class _Enhancement:
         if self.recognizer is None or face.stamp is None:
             return None
         with self.watch.measure("identity drift"):
-            before, after = (self.recognizer.embed([view])[0] for view in (chip.view, face.view))
-        return round(1.0 - before.similarity(after), 4)
+            return identity_drift(self.recognizer, chip.view, face.view)
 
     # --- tracks -------------------------------------------------------------------------------------------------------
 

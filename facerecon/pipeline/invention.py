@@ -15,8 +15,8 @@ import numpy as np
 
 from facerecon.fidelity import psnr_db
 from facerecon.filters.scaling import enlarge, reduce_by
-from facerecon.records import RGB
-from facerecon.stages import Levels
+from facerecon.records import RGB, FaceView
+from facerecon.stages import Levels, Recognizer
 
 CEILING_DB = 88.131
 """What stands for equal pictures: a mean square error of 1e-4."""
@@ -91,6 +91,12 @@ def summarize_doubt(uncertainty: Levels) -> Doubt:
     """Sum up a model's uncertainty, which is 0 where the picture is not the model's."""
     own = uncertainty[uncertainty > 0]
     return Doubt(round(float(own.mean()), 3) if own.size else 0.0, _coloured(uncertainty))
+
+
+def identity_drift(recognizer: Recognizer, before: FaceView, after: FaceView) -> float:
+    """Return how far a learned picture moved the face vector: one minus the similarity, to four digits."""
+    one, other = (recognizer.embed([view])[0] for view in (before, after))
+    return round(1.0 - one.similarity(other), 4)
 
 
 def drift_warnings(drift: float | None, limit: float) -> Iterator[str]:

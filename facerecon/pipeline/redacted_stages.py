@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from facerecon.faces.shots import aligned_picture
 from facerecon.hashing import sha256_array
 from facerecon.pictures import decode_png, encode_png
+from facerecon.pipeline.accounts import Kind
 from facerecon.pipeline.corrected import FUSED_RESTORED
 from facerecon.pipeline.masking import Region
 from facerecon.pipeline.outputs import Stated
@@ -97,16 +98,14 @@ def _enhance(carried: Carried) -> None:
     fused = carried.records(FusedRecord, "fused", lambda each: _fused(carried, each))
     corrected = carried.records(FusedRestoredRecord, FUSED_RESTORED, lambda each: _corrected(carried, each))
     left_out = carried.whole.why
-    for track, count in _by_track(each for each in restored if each.path in left_out).items():
-        carried.omit("faces", "face", track, count)
-    for track, count in _by_track(each for each in fused if each.path in left_out).items():
-        carried.omit("fused", "track", track, count)
-    for track, count in _by_track(each for each in corrected if each.path in left_out).items():
-        carried.omit(FUSED_RESTORED, "image", track, count)
-
-
-def _by_track(records: Iterable[RestoredRecord | FusedRecord | FusedRestoredRecord]) -> Counter[str]:
-    return Counter(record.track for record in records)
+    kinds: tuple[tuple[str, Kind, Sequence[RestoredRecord | FusedRecord | FusedRestoredRecord]], ...] = (
+        ("faces", "face", restored),
+        ("fused", "track", fused),
+        (FUSED_RESTORED, "image", corrected),
+    )
+    for account, kind, made in kinds:
+        for track, count in Counter(each.track for each in made if each.path in left_out).items():
+            carried.omit(account, kind, track, count)
 
 
 def _restored(carried: Carried, record: RestoredRecord) -> RestoredRecord | None:
