@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,8 +24,13 @@ from facerecon.engines.runtime import memory_guard
 from facerecon.engines.stamps import make_stamp
 from facerecon.engines.states import State, fill, load_state
 from facerecon.engines.views import Framing, Views
+from facerecon.hashing import sha256_array
 from facerecon.records import RGB, Embedding, FaceView, Metric, ModelStamp, Vector, unit_length
 from facerecon.weights import Entry
+
+T = TypeVar("T")
+_KNOWN = 1024
+"""Of how many faces the vectors are remembered; half a kilobyte each and view."""
 
 # Where RetinaFace (mobile0.25) sees the five points on dlib's own chips. Measured: 400 LFW images of people kept for
 # training; dlib's chip (size 150, padding 0.25) from its 5-point predictor on the fixed rectangle (70, 72, 180, 182);
@@ -87,6 +93,7 @@ class Embedder:
         fill(network, load_state(item) if state is None else state, item)
         self._network = network.to(memory_format=self._design.memory_format).to(device)
         self._device, self._batch, self._views = device, batch, views or Views()
+        self._known: dict[str, Vector] = {}
         self._stamp, self._capabilities = make_stamp(item, device, "fp32"), item.capabilities
 
     @property
@@ -119,10 +126,28 @@ class Embedder:
             RestorationError: a face's landmarks coincide.
             ResourceError: out of memory.
         """
-        # A generator: a thousand faces' chips need not be in memory at once.
-        chips = (chip for face in faces for chip in self._views.cut(face, self._design.framing))
-        vectors = iter(self.vectors(chips))
-        return [self._averaged(list(islice(vectors, self._views.count))) for _ in faces]
+        found: list[Embedding] = []
+        with memory_guard("face recognition"):
+            # A few faces at a time: a thousand faces' chips need not be in memory at once.
+            for together in _batches(faces, max(1, self._batch // self._views.count)):
+                found.extend(self._embedded([np.stack(list(self._cut(face))) for face in together]))
+        return found
+
+    def _cut(self, face: FaceView) -> Iterator[RGB]:
+        return self._views.cut(face, self._design.framing)
+
+    def _embedded(self, faces: Sequence[RGB]) -> Iterator[Embedding]:
+        """Yield the embedding of each face, given its chips (views, side, side, 3); a known face is not seen again.
+
+        A case's faces come again: before and after restoration, and when they are compared.
+        """
+        names = [sha256_array(chips) for chips in faces]
+        new = {name: chips for name, chips in zip(names, faces, strict=True) if name not in self._known}
+        self._known.update(zip(new, self._run(list(new.values())), strict=True))
+        for name in names:
+            yield self._averaged(self._known[name])
+        while len(self._known) > _KNOWN:
+            del self._known[next(iter(self._known))]
 
     def vectors(self, squares: Iterable[RGB]) -> list[Vector]:
         """Return one vector, float32 (dimensions,), per aligned chip, uint8 (side, side, 3): the network as it is.
@@ -132,27 +157,38 @@ class Embedder:
         """
         found: list[Vector] = []
         with memory_guard("face recognition"):
-            for squares_together in _batches(squares, self._batch):
-                found.extend(self._run(np.stack(squares_together)))
+            for together in _batches(squares, self._batch):
+                found.extend(vectors[0] for vectors in self._run([square[None] for square in together]))
         return found
 
     @torch.inference_mode()
-    def _run(self, squares: RGB) -> Iterable[Vector]:
-        stack = torch.from_numpy(squares).to(self._device).permute(0, 3, 1, 2).float()
-        chips = self._design.prepared(stack).contiguous(memory_format=self._design.memory_format)
+    def _run(self, stacks: Sequence[RGB]) -> list[Vector]:
+        """Return the vectors (n, dimensions) of each stack of chips (n, side, side, 3).
+
+        On a CPU each stack has a pass and a core of its own, so that its vectors do not depend on the others.
+        """
+        if not stacks:
+            return []
         if self._device.type == "cpu":
-            return [vector[0].numpy() for vector in on_cores(self._network, torch.split(chips, 1))]
-        vectors: Iterable[Vector] = self._network(chips).cpu().numpy()
+            return on_cores(self._pass, stacks)
+        counts = [len(each) for each in stacks]
+        vectors = self._pass(np.concatenate(stacks))
+        return np.split(vectors, np.cumsum(counts)[:-1])
+
+    def _pass(self, chips: RGB) -> Vector:
+        stack = torch.from_numpy(np.ascontiguousarray(chips)).to(self._device).permute(0, 3, 1, 2).float()
+        prepared = self._design.prepared(stack).contiguous(memory_format=self._design.memory_format)
+        vectors: Vector = self._network(prepared).cpu().numpy()
         return vectors
 
-    def _averaged(self, vectors: Sequence[Vector]) -> Embedding:
+    def _averaged(self, vectors: Vector) -> Embedding:
         mean = np.asarray(np.mean(vectors, axis=0, dtype=np.float32))
         if isinstance(self._network, StudentResNet):
             mean = self._network.rescaled(torch.from_numpy(mean)[None])[0].cpu().numpy()
         return Embedding(self._stamp.id, unit_length(mean) if self.metric == "cosine" else mean, self.metric)
 
 
-def _batches(squares: Iterable[RGB], size: int) -> Iterator[list[RGB]]:
-    remaining = iter(squares)
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(items)
     while together := list(islice(remaining, size)):
         yield together

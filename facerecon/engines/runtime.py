@@ -10,6 +10,7 @@ import os
 import platform
 import warnings
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any, Protocol
 
 import torch
@@ -140,6 +141,7 @@ def describe_runtime() -> dict[str, Any]:
         "torch": str(torch.__version__),
         "torchvision": str(torchvision.__version__),
         "opencv": str(cv2.__version__),
+        "onnxruntime": version("onnxruntime"),
         "cpu": platform.processor() or platform.machine(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cpu_bf16": cpu_has_bf16(),

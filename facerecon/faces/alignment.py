@@ -32,16 +32,14 @@ def similarity_transform(source: Landmarks5, target: Landmarks5) -> Affine:
     a, b = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
     centred_a, centred_b = a - mean_a, b - mean_b
-    variance = (centred_a**2).sum()
+    variance = float((centred_a**2).sum())
     if variance <= 0:
         raise ValueError("landmarks coincide; no alignment")
-    u, values, vt = np.linalg.svd(centred_b.T @ centred_a)
-    sign = np.diag([1.0, float(np.sign(np.linalg.det(u) * np.linalg.det(vt)))])
-    rotation = u @ sign @ vt
-    scale = float((values * np.diag(sign)).sum() / variance)
-    matrix = np.empty((2, 3))
-    matrix[:, :2] = scale * rotation
-    matrix[:, 2] = mean_b - scale * rotation @ mean_a
+    # In the plane a turn and a scale are one complex factor, and least squares give it without a decomposition.
+    cosine = float((centred_a * centred_b).sum()) / variance
+    sine = float((centred_a[:, 0] * centred_b[:, 1] - centred_a[:, 1] * centred_b[:, 0]).sum()) / variance
+    matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
+    matrix[:, 2] = mean_b - matrix[:, :2] @ mean_a
     return matrix
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ _ROUNDS = 2
 _PSF_PX = 0.3
 """Blur that back-projection undoes, standard deviation in source pixels; the resampling itself adds about as much."""
 _STEP = 1.0
+_MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,14 +157,40 @@ def _robust_mean(frames: Sequence[_Registered], shares: Plane) -> tuple[Plane, P
     stack = np.stack([frame.fine for frame in frames])
     inside = np.stack([frame.inside for frame in frames]) * shares[:, None, None]
     weights = inside
-    mean = np.median(stack, axis=0) if len(frames) > 2 else _mean(stack, weights)
+    mean = _median(stack) if len(frames) > 2 else _mean(stack, weights)
     for _ in range(_ROUNDS if len(frames) > 2 else 0):
-        distance = np.stack([_smooth(np.abs(frame - mean).mean(axis=2)) for frame in stack])
-        noise = 1.4826 * np.median(distance, axis=0) + 1.0
+        distance = np.stack([_smooth(_grey(np.abs(frame - mean))) for frame in stack])
+        noise = 1.4826 * _median(distance) + 1.0
         agreement = np.square(np.clip(1 - np.square(distance / (_TUKEY * noise)), 0, None))
         weights = inside * agreement
         mean = _mean(stack, weights)
     return mean, np.asarray(weights, np.float32)
+
+
+def _median(stack: Plane) -> Plane:
+    """Return the median over the first axis: numpy's, in a fifth of its time for the few planes that there are."""
+    planes = list(stack)
+    for one, other in _sorting_network(len(planes)):
+        planes[one], planes[other] = np.minimum(planes[one], planes[other]), np.maximum(planes[one], planes[other])
+    upper, lower = planes[len(planes) // 2], planes[(len(planes) - 1) // 2]
+    return upper if upper is lower else np.asarray((lower + upper) / 2, np.float32)
+
+
+@lru_cache(maxsize=64)
+def _sorting_network(count: int) -> tuple[tuple[int, int], ...]:
+    """Return which two of `count` values to put in order, one pair after the other (Batcher, AFIPS 1968)."""
+    pairs = []
+    size = 1
+    while size < count:
+        step = size
+        while step:
+            for start in range(step % size, count - step, 2 * step):
+                for one in range(start, min(start + step, count - step)):
+                    if one // (2 * size) == (one + step) // (2 * size):
+                        pairs.append((one, one + step))
+            step //= 2
+        size *= 2
+    return tuple(pairs)
 
 
 def _mean(stack: Plane, weights: Plane) -> Plane:
@@ -170,6 +198,10 @@ def _mean(stack: Plane, weights: Plane) -> Plane:
     mean = (stack * weights[..., None]).sum(axis=0) / np.maximum(total, 1e-9)
     # Where no frame but the reference reaches, the reference stands alone.
     return np.asarray(np.where(total > 1e-9, mean, stack[0]), np.float32)
+
+
+def _grey(colours: Plane) -> Plane:
+    return np.asarray(cv2.transform(colours, _MEAN_OF_CHANNELS), np.float32)
 
 
 def _smooth(plane: Plane) -> Plane:

@@ -14,6 +14,7 @@ from facerecon.filters.balance import reduced_scene, scene_light
 from facerecon.hashing import sha256_array
 from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
+from facerecon.pipeline.beside import side_by_side
 from facerecon.pipeline.resuming import RememberedDetector, Resuming, made_by
 from facerecon.pipeline.search_area import Seen
 from facerecon.pipeline.sightings import NOTHING_MOVED, Sighting, Sightings, Unmoved
@@ -81,6 +82,15 @@ class _Person:
     last: Timestamp | None = None
     detections: int = 0
     too_small: int = 0
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A shot's two pictures as PNG, and the transform from frame pixels to the aligned one."""
+
+    original: bytes
+    aligned: bytes
+    to_aligned: tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 class _Extraction:
@@ -216,7 +226,9 @@ class _Extraction:
         best = [replace(chip, track=person.id) for chip in person.shots.chips]
         burst = [replace(chip, track=person.id) for chip in person.burst.chips]
         kept = {chip.id: chip for chip in (*best, *burst)}
-        self.run.record("chips", *(self._write_chip(chip) for chip in kept.values()))
+        chips = list(kept.values())
+        drawn = side_by_side(self._drawn, chips)
+        self.run.record("chips", *(self._write_chip(chip, each) for chip, each in zip(chips, drawn, strict=True)))
         self._account_shots(person, person.id, len(kept))
         self.run.record(
             "tracks",
@@ -244,20 +256,16 @@ class _Extraction:
             limits = f"{self.profile.shots.best} at most, and {self.profile.shots.burst} round the best one, are kept"
             self.shots.skip(track, "not-among-the-best-shots", limits, rest)
 
-    def _write_chip(self, chip: FaceChip) -> ChipRecord:
-        folder = f"faces/{chip.track}/{chip.frame_id}"
+    def _drawn(self, chip: FaceChip) -> _Drawn:
         aligned, to_aligned = aligned_picture(chip)
-        height, width = chip.pixels.shape[:2]
         text = self._metadata(chip)
         title = "; ".join(("ORIGINAL pixels, copied from the frame without resampling", *self._prepared()))
-        original = self.run.write(
-            f"{folder}.original.png",
-            encode_png(chip.pixels, {"Title": title, **text}),
-        )
-        view = self.run.write(
-            f"{folder}.aligned.png",
-            encode_png(aligned, {"Title": "ALIGNED view of original pixels (similarity transform, Lanczos)", **text}),
-        )
+        view = {"Title": "ALIGNED view of original pixels (similarity transform, Lanczos)", **text}
+        return _Drawn(encode_png(chip.pixels, {"Title": title, **text}), encode_png(aligned, view), to_aligned)
+
+    def _write_chip(self, chip: FaceChip, drawn: _Drawn) -> ChipRecord:
+        folder = f"faces/{chip.track}/{chip.frame_id}"
+        height, width = chip.pixels.shape[:2]
         return ChipRecord(
             id=chip.id,
             track=chip.track,
@@ -268,11 +276,11 @@ class _Extraction:
             detection=chip.detection,
             quality=chip.quality,
             path=f"{folder}.original.png",
-            file_sha256=original,
+            file_sha256=self.run.write(f"{folder}.original.png", drawn.original),
             pixels_sha256=sha256_array(chip.pixels),
-            to_aligned=to_aligned,
+            to_aligned=drawn.to_aligned,
             aligned_path=f"{folder}.aligned.png",
-            aligned_sha256=view,
+            aligned_sha256=self.run.write(f"{folder}.aligned.png", drawn.aligned),
             scene_light=None if chip.scene is None else scene_light(chip.scene),
         )
 

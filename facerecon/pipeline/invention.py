@@ -95,7 +95,7 @@ def summarize_doubt(uncertainty: Levels) -> Doubt:
 
 def identity_drift(recognizer: Recognizer, before: FaceView, after: FaceView) -> float:
     """Return how far a learned picture moved the face vector: one minus the similarity, to four digits."""
-    one, other = (recognizer.embed([view])[0] for view in (before, after))
+    one, other = recognizer.embed([before, after])
     return round(1.0 - one.similarity(other), 4)
 
 

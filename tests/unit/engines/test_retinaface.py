@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from facerecon.engines import compat
-from facerecon.engines.retinaface import RetinaFaceDetector
+from facerecon.engines.retinaface import RetinaFaceDetector, _Loaded
 from facerecon.engines.states import load_into
 from facerecon.errors import ResourceError
 from facerecon.records import RGB, Detection
@@ -117,12 +118,36 @@ def test_pictures_of_different_size_are_refused(detector: RetinaFaceDetector) ->
         detector.detect([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8)])
 
 
-def test_out_of_memory_is_a_resource_error(portrait: RGB, cpu: torch.device) -> None:
+def test_the_packaged_model_answers_as_facexlibs_network(
+    detector: RetinaFaceDetector, portrait: RGB, cpu: torch.device
+) -> None:
+    pictures = [portrait, shifted(portrait, 7)]
+    loaded = _Loaded(entry("retinaface-mobile0.25"), cpu)
+    with torch.inference_mode():
+        for ours, theirs in zip(detector._network(pictures), loaded(pictures), strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=5e-5)
+
+
+def test_onnx_runtime_that_cannot_allocate_is_out_of_memory(
+    portrait: RGB, cpu: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     detector = RetinaFaceDetector(entry("retinaface-mobile0.25"), cpu)
 
-    def fail(_: torch.Tensor) -> None:
+    class Failing:
+        def run(self, *_: object) -> None:
+            raise RuntimeException("Failed to allocate memory for requested buffer of size 99999999")
+
+    monkeypatch.setattr(detector._network, "session", Failing())
+    with pytest.raises(ResourceError, match="out of memory in face detection"):
+        detector.detect([portrait])
+
+
+def test_out_of_memory_is_a_resource_error(portrait: RGB, cpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = RetinaFaceDetector(entry("retinaface-mobile0.25"), cpu)
+
+    def fail(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    detector._network.forward = fail  # type: ignore[method-assign]
+    monkeypatch.setattr(detector, "_network", fail)
     with pytest.raises(ResourceError, match="face detection"):
         detector.detect([portrait])

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
+from skimage.measure import blur_effect
 from skimage.restoration import estimate_sigma
+from skimage.transform import SimilarityTransform
 
 from facerecon.faces.alignment import FFHQ_512, scaled_template, similarity_transform
-from facerecon.faces.quality import assess, conditions, fine_detail, pose_degrees
+from facerecon.faces.quality import assess, conditions, fine_detail, pose_degrees, sharpness
 from facerecon.faces.shots import BestShots, aligned_picture, crop_bounds, cut_chip
 from facerecon.profiles import Shots
 from facerecon.records import Detection, Frame, Landmarks5, Timestamp
@@ -57,6 +59,13 @@ def test_smaller_face_has_lower_quality_and_enlarging_makes_it_no_sharper(portra
     assert assess(small, scaled(0.25)).score < assess(portrait, FACE).score
     assert assess(blown, FACE).sharpness < 0.8 * assess(portrait, FACE).sharpness
     assert assess(blown, FACE).score < assess(portrait, FACE).score
+
+
+def test_sharpness_is_what_the_blur_metric_of_scikit_image_leaves(portrait: np.ndarray) -> None:
+    for pixels in (portrait, cv2.GaussianBlur(portrait, (0, 0), 3.0), portrait[:, ::-1].copy()):
+        luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[70:171, 180:261].astype(np.float32)
+        expected = 1 - blur_effect(cv2.GaussianBlur(luma, (0, 0), 1.0), h_size=9)
+        assert sharpness(pixels, (180.0, 70.0, 260.0, 170.0)) == pytest.approx(expected, abs=1e-7)
 
 
 def test_fine_detail_is_the_noise_estimate_of_scikit_image_over_the_contrast(portrait: np.ndarray) -> None:
@@ -112,6 +121,15 @@ def test_similarity_is_recovered(angle: float, scale: float, dx: float, dy: floa
     target = np.c_[np.array(FFHQ_512), np.ones(5)] @ matrix.T
     found = similarity_transform(FFHQ_512, tuple(map(tuple, target)))  # type: ignore[arg-type]
     assert np.allclose(found, matrix, atol=1e-6 * max(1, scale * 500))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_inexact_points_are_fitted_as_umeyama_does(mirrored: bool) -> None:
+    spread = np.random.default_rng(3).normal(scale=12, size=(5, 2))
+    target = np.array(FFHQ_512) * ((-0.1, 0.1) if mirrored else (0.1, 0.1)) + spread
+    expected = SimilarityTransform.from_estimate(np.array(FFHQ_512), target).params[:2]
+    found = similarity_transform(FFHQ_512, tuple(map(tuple, target)))  # type: ignore[arg-type]
+    assert np.allclose(found, expected, atol=1e-9)
 
 
 def test_coinciding_landmarks_cannot_be_aligned() -> None:
