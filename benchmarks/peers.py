@@ -158,7 +158,7 @@ def stages(case: Path, wall_s: float) -> dict[str, float]:
     for entry in lines(case / "ledger.jsonl"):
         for name, seconds in entry.get("details", {}).get("durations_s", {}).items():
             stage = entry["action"].partition(".")[0]
-            if stage == "extract" and name in BESIDE:
+            if name in BESIDE.get(stage, ()):
                 beside[f"({stage}: {name})"] = seconds
             else:
                 found[f"{stage}: {name}"] = seconds

@@ -116,7 +116,7 @@ def enhance_view(face: FaceView, settings: Enhance, restorers: Mapping[str, Rest
     """
     from facerecon.filters.balance import scene_light
     from facerecon.pipeline.accounts import Stopwatch
-    from facerecon.pipeline.enhancement import Refusal, steps_for
+    from facerecon.pipeline.refusals import Refusal, steps_for
     from facerecon.pipeline.steps import Progress, run_steps
 
     height, width = face.pixels.shape[:2]

@@ -12,8 +12,11 @@ from rich.table import Table
 from facerecon.case import Case
 from facerecon.ledger import LedgerEntry
 
-BESIDE = frozenset({"decode", "motion", "hash", "wait for frames", "journal", "detect", "track"})
-"""Steps of `extract` that run in threads of their own, beside the others."""
+BESIDE = {
+    "extract": frozenset({"decode", "motion", "hash", "wait for frames", "journal", "detect", "track"}),
+    "enhance": frozenset({"fuse"}),
+}
+"""Steps of each stage that run in threads of their own, beside the others."""
 REST = "writing, hashing and the rest"
 
 
@@ -37,7 +40,7 @@ def steps_of(case: Case) -> list[dict[str, Any]]:
 def _steps(stage: str, began: LedgerEntry, ended: LedgerEntry) -> Iterator[dict[str, Any]]:
     known = 0.0
     for name, seconds in dict(ended.details.get("durations_s", {})).items():
-        beside = stage == "extract" and name in BESIDE
+        beside = name in BESIDE.get(stage, ())
         known += 0.0 if beside else seconds
         yield {"stage": stage, "step": name, "seconds": seconds, "beside": beside}
     resumed = ended.details.get("resumed", {})

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
 from facerecon import __version__
 from facerecon.case import Case, StageRun
 from facerecon.errors import IntegrityError
+from facerecon.fusion import Fused
 from facerecon.hashing import sha256_array
 from facerecon.pictures import decode_png, encode_png, with_label
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
+from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.corrected import FUSED_RESTORED
 from facerecon.pipeline.correcting import correct_fused
-from facerecon.pipeline.fusing import FusedPicture, fuse_track, neighbours_of, shots_for
+from facerecon.pipeline.fusing import FusedPicture, fused_shots, neighbours_of, shots_for, write_fused
 from facerecon.pipeline.invention import (
     Doubt,
     Invention,
@@ -23,13 +26,13 @@ from facerecon.pipeline.invention import (
     measure_invention,
     summarize_doubt,
 )
+from facerecon.pipeline.refusals import Refusal, not_fused, steps_for, too_small
 from facerecon.pipeline.resuming import Parts, made_by
 from facerecon.pipeline.steps import Progress, run_steps, step_text
-from facerecon.profiles import ENLARGING_KINDS, Enhance, RestoreStep, Step
+from facerecon.profiles import Enhance, RestoreStep, Step
 from facerecon.records import (
     RGB,
     ChipRecord,
-    Detection,
     FaceChip,
     FusedRecord,
     FusedRestoredRecord,
@@ -130,8 +133,12 @@ class _Enhancement:
             some = chosen[start : start + _CHUNK]
             # As a whole: a learned step's other faces would come in other batches, with other last digits.
             self._part(f"shots {start}", partial(self._some, some), len(some))
-        for track in tracks:
-            self._part(f"fuse {track.id}", partial(self._fuse, track, chips), 1)
+        # The next track's shots are fused while the pictures of the one before are restored and written.
+        with closing(ahead(self._fusions(tracks, chips), 1)) as fusions:
+            for track in tracks:
+                with self.watch.measure("wait for fusion"):
+                    ready = next(fusions)
+                self._part(f"fuse {track.id}", partial(self._fuse, track, chips, ready), 1)
         corrected = {FUSED_RESTORED: self.corrected} if self.corrector else {}
         close_accounts(self.run, {"faces": self.faces, "fused": self.tracks, **corrected})
         self.run.details["durations_s"] = self.watch.seconds
@@ -293,13 +300,28 @@ class _Enhancement:
 
     # --- tracks -------------------------------------------------------------------------------------------------------
 
-    def _fuse(self, track: TrackRecord, chips: Mapping[str, ChipRecord]) -> None:
-        refusal = self._not_fused(track, chips)
+    def _fusions(
+        self, tracks: Sequence[TrackRecord], chips: Mapping[str, ChipRecord]
+    ) -> Iterator[Refusal | _Shots | None]:
+        """Yield what each track's shots fuse to; None where an interrupted run may have done it."""
+        for track in tracks:
+            yield self._fused(track, chips) if self.parts.all_new else None
+
+    def _fused(self, track: TrackRecord, chips: Mapping[str, ChipRecord]) -> Refusal | _Shots:
+        refusal = not_fused(track, chips, self.settings)
         if refusal:
-            self.tracks.skip(track.id, refusal.reason, refusal.detail)
+            return refusal
+        with self.watch.measure("fuse"):
+            shots = [load_chip(self.run.case, record) for record in shots_for(track, chips)]
+            return _Shots(shots, fused_shots(shots, self.settings))
+
+    def _fuse(self, track: TrackRecord, chips: Mapping[str, ChipRecord], ready: Refusal | _Shots | None) -> None:
+        found = self._fused(track, chips) if ready is None else ready
+        if isinstance(found, Refusal):
+            self.tracks.skip(track.id, found.reason, found.detail)
             return
-        shots = [load_chip(self.run.case, record) for record in shots_for(track, chips)]
-        outcome = fuse_track(self.run, track, shots, self.settings, self.watch)
+        shots = found.shots
+        outcome = write_fused(self.run, track, shots, found.fused, self.settings, self.watch)
         if isinstance(outcome, str):
             self.tracks.skip(track.id, "too-few-frames-fit", outcome)
             return
@@ -309,7 +331,7 @@ class _Enhancement:
             self._correct(outcome, shots[0], self.corrector)
 
     def _correct(self, fused: FusedPicture, reference: FaceChip, corrector: Restorer) -> None:
-        subject, refusal = fused.record.id, _too_small(reference.detection, self.settings)
+        subject, refusal = fused.record.id, too_small(reference.detection, self.settings)
         if refusal is not None:
             self.corrected.skip(subject, refusal.reason, refusal.detail)
             return
@@ -321,50 +343,13 @@ class _Enhancement:
         self.run.record(FUSED_RESTORED, found)
         self.corrected.wrote()
 
-    def _not_fused(self, track: TrackRecord, chips: Mapping[str, ChipRecord]) -> Refusal | None:
-        if not self.settings.fuse.enabled:
-            return Refusal("not-fused", "the profile does not fuse")
-        if not track.best:
-            return Refusal("no-usable-shot", "no shot of it is large enough")
-        shots = len({*track.best, *track.burst})
-        if shots < self.settings.fuse.min_frames:
-            return Refusal("too-few-frames", f"{shots} shots, {self.settings.fuse.min_frames} needed")
-        width, height = chips[track.best[0]].size
-        if max(width, height) > self.settings.max_crop_px:
-            return Refusal(
-                "large-enough", f"{width}x{height} px; the profile fuses up to {self.settings.max_crop_px} px"
-            )
-        return None
 
+@dataclass(frozen=True, eq=False)
+class _Shots:
+    """A track's shots, the reference first, and what they fuse to."""
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why something is not enhanced."""
-
-    reason: str
-    detail: str
-
-
-def steps_for(face: Detection, size: tuple[int, int], settings: Enhance) -> tuple[Step, ...] | Refusal:
-    """Return the profile's steps for one best shot: none below the minimum size, no enlargement above the maximum."""
-    width, height = size
-    if refusal := _too_small(face, settings):
-        return refusal
-    if max(width, height) <= settings.max_crop_px:
-        return settings.steps
-    kept = tuple(step for step in settings.steps if step.kind not in ENLARGING_KINDS)
-    return kept or Refusal("large-enough", f"{width}x{height} px; the profile enlarges up to {settings.max_crop_px} px")
-
-
-def _too_small(face: Detection, settings: Enhance) -> Refusal | None:
-    eyes = face.frontal_inter_eye_px
-    if eyes >= settings.min_inter_eye_px:
-        return None
-    return Refusal(
-        "below-minimum-size",
-        f"{eyes:.1f} px between the eyes, the profile needs "
-        f"{settings.min_inter_eye_px:g}: a restoration would be invention",
-    )
+    shots: list[FaceChip]
+    fused: Fused
 
 
 def label(face: RestoredFace, record: ChipRecord, learned: bool) -> str:

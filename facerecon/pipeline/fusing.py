@@ -55,18 +55,21 @@ class FusedPicture:
     view: FaceView
 
 
-def fuse_track(
-    run: StageRun, track: TrackRecord, chips: Sequence[FaceChip], settings: Enhance, watch: Stopwatch
+def fused_shots(chips: Sequence[FaceChip], settings: Enhance) -> Fused:
+    """Fuse a track's shots, the reference first, as the profile says."""
+    return fuse(
+        [chip.view for chip in chips],
+        [template_weight(chip.quality) for chip in chips],
+        scale=settings.fuse.scale,
+        min_correlation=settings.fuse.min_correlation,
+        sharpen_iterations=settings.fuse.sharpen_iterations,
+    )
+
+
+def write_fused(
+    run: StageRun, track: TrackRecord, chips: Sequence[FaceChip], fused: Fused, settings: Enhance, watch: Stopwatch
 ) -> FusedPicture | str:
-    """Fuse a track's shots, the reference first, and write the picture and its maps; or say why that cannot be done."""
-    with watch.measure("fuse"):
-        fused = fuse(
-            [chip.view for chip in chips],
-            [template_weight(chip.quality) for chip in chips],
-            scale=settings.fuse.scale,
-            min_correlation=settings.fuse.min_correlation,
-            sharpen_iterations=settings.fuse.sharpen_iterations,
-        )
+    """Write the picture fused from a track's shots, and its maps; or say why there is none."""
     used = sum(weight > 0 for weight in fused.weights)
     if used < settings.fuse.min_frames:
         return f"{used} of {len(chips)} shots fit together, {settings.fuse.min_frames} needed"

@@ -171,6 +171,11 @@ class Parts:
         self._run, self._journal = run, journal
         self._known = self._files = 0
 
+    @property
+    def all_new(self) -> bool:
+        """Whether nothing more is known of an interrupted run, so that all further parts are to be done."""
+        return self._journal.exhausted
+
     def again(self, question: str) -> list[tuple[str, bytes]] | None:
         """Return a part's records (name of their file, JSON) where an interrupted run made it and its files are here.
 
