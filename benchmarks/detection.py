@@ -124,8 +124,8 @@ def main() -> None:
         return
     for name, value in result.items():
         print(f"{name:24} {value}")
-    met = result["ratio"] >= 3 and result["smallest_iou"] >= 0.99 and result["unmatched"] == 0
-    print(f"{'goal (3x, same faces)':24} {'met' if met else 'MISSED'}")
+    met = result["ratio"] >= 4 and result["smallest_iou"] >= 0.99 and result["unmatched"] == 0
+    print(f"{'goal (4x, same faces)':24} {'met' if met else 'MISSED'}")
 
 
 if __name__ == "__main__":

@@ -129,14 +129,54 @@ def frames(people: int, seconds: float) -> Iterator[tuple[RGB, dict[int, Box]]]:
 
 def render(path: Path, people: int, seconds: float) -> Scene:
     """Write the clip of so many people, so long; return it with its truth."""
-    truth = []
+    truth: list[dict[int, Box]] = []
+
+    def pictures() -> Iterator[RGB]:
+        for pixels, boxes in frames(people, seconds):
+            truth.append(boxes)
+            yield pixels
+
+    _record(path, pictures(), SIZE)
+    return Scene(path, seconds, tuple(portrait(each) for each in range(people)), tuple(truth))
+
+
+def render_wall(path: Path, columns: int, seconds: float) -> None:
+    """Write a wall of as many rows as columns of one camera's clip, each picture in its own size and at its own time.
+
+    At most two people are in each; three columns make 1920x1080 px, six 3840x2160.
+    """
+    clip = path.with_suffix(".one.mp4")
+    render(clip, 2, ROUND_S)
+    starts = [ROUND_S * number / columns**2 for number in range(columns**2)]
+    tiles = [_from(clip, start) for start in starts]
+
+    def pictures() -> Iterator[RGB]:
+        for _ in range(round(seconds * RATE)):
+            shown = [next(tile) for tile in tiles]
+            yield np.concatenate(
+                [np.concatenate(shown[row * columns : (row + 1) * columns], axis=1) for row in range(columns)]
+            )
+
+    _record(path, pictures(), (SIZE[0] * columns, SIZE[1] * columns))
+    clip.unlink()
+
+
+def _from(clip: Path, start_s: float) -> Iterator[RGB]:
+    """Yield a clip's pictures from a time on, over and over."""
+    while True:
+        with av.open(str(clip)) as container:
+            for number, picture in enumerate(container.decode(video=0)):
+                if number >= start_s * RATE:
+                    yield picture.to_ndarray(format="rgb24")
+        start_s = 0.0
+
+
+def _record(path: Path, pictures: Iterator[RGB], size: tuple[int, int]) -> None:
     with av.open(str(path), "w", format="mp4") as container:
         options = {"crf": "27", "preset": "fast", "g": "50"}
         stream: Any = container.add_stream("libx264", rate=RATE, options=options)
-        stream.width, stream.height = SIZE
+        stream.width, stream.height = size
         stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, RATE)
-        for pixels, boxes in frames(people, seconds):
+        for pixels in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-            truth.append(boxes)
         container.mux(stream.encode())
-    return Scene(path, seconds, tuple(portrait(each) for each in range(people)), tuple(truth))

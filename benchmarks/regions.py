@@ -1,10 +1,11 @@
 """Faces looked for only where something moved or a face was, against whole frames: what is lost, and what is gained.
 
-    python benchmarks/regions.py CLIP... [--profile NAME] [--json]
+    python benchmarks/regions.py [CLIP...] [--walls] [--seconds S] [--profile NAME] [--json]
 
 Each clip goes through `facerecon extract` twice, with `extract.motion.regions` off and on. Recall: the share of the
 faces found in whole frames (those of a track that counts) that were found with regions, too, in the same frame with an
-overlap (IoU) of at least 0.5. Seconds are those of detection, from the case's ledger.
+overlap (IoU) of at least 0.5. Seconds are those of detection, from the case's ledger. `--walls` adds walls of nine and
+of 36 cameras (benchmarks/people.py), 1920x1080 and 3840x2160 px: small faces, 16 to 46 px wide, in large frames.
 
 Goals: recall at least 0.98 of all clips' faces together; every track found.
 """
@@ -25,6 +26,8 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from people import render_wall
 
 from facerecon.faces.tracking import box_iou
 
@@ -105,11 +108,20 @@ def measure(clip: Path, profile: str) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("clips", nargs="*", type=Path)
+    parser.add_argument("--walls", action="store_true")
+    parser.add_argument("--seconds", type=float, default=6.0, help="length of the walls")
     parser.add_argument("--profile", default="standard")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = [measure(clip, options.profile) for clip in options.clips]
+    with tempfile.TemporaryDirectory() as folder:
+        for columns in (3, 6) if options.walls else ():
+            clip = Path(folder, f"wall of {columns**2} cameras.mp4")
+            render_wall(clip, columns, options.seconds)
+            rows.append(measure(clip, options.profile))
+    if not rows:
+        parser.error("name a clip, or --walls")
     recall = sum(row["found_again"] for row in rows) / max(sum(row["faces"] for row in rows), 1)
     if options.json:
         print(json.dumps({"schema": 1, "benchmark": "regions", "recall": round(recall, 4), "clips": rows}))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 DESCRIBE = "facerecon.commands.batch_cluster:describe"
 THREADS = "facerecon.commands.batch_cluster:Threads"
-_LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python", "pillow", "av")
+_LIBRARIES = ("torch", "torchvision", "onnxruntime", "numpy", "scipy", "scikit-image", "opencv-python", "pillow", "av")
 """What pixels and numbers depend on."""
 MakeEngine = Callable[[Opening, int], Engine]
 

