@@ -13,6 +13,7 @@ The components are those of ISO/IEC 29794-5 (face image quality) that pixels and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,8 +103,7 @@ def conditions(faces: Sequence[tuple[Detection, FaceQuality]], weights: Sequence
 
 
 def _combined(parts: dict[str, float]) -> float:
-    logs = [weight * np.log(min(max(parts[name], _FLOOR), 1.0)) for name, weight in _WEIGHTS.items()]
-    return float(np.exp(sum(logs)))
+    return math.exp(sum(weight * math.log(min(max(parts[name], _FLOOR), 1.0)) for name, weight in _WEIGHTS.items()))
 
 
 def _luma_patch(pixels: RGB, landmarks: Landmarks5) -> npt.NDArray[np.float32]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from facerecon.records.evidence import Record, Sha256, Timestamp
@@ -36,7 +36,7 @@ class Detection(Record):
     def inter_eye_px(self) -> float:
         """Distance between the eye centres in frame pixels."""
         (ax, ay), (bx, by) = self.landmarks[0], self.landmarks[1]
-        return float(np.hypot(bx - ax, by - ay))
+        return math.hypot(bx - ax, by - ay)
 
     @property
     def frontal_inter_eye_px(self) -> float:
@@ -45,8 +45,9 @@ class Detection(Record):
         A turned head brings the eyes together, but not eyes and mouth; their distance is 1.043 eye distances in the
         mean FFHQ face.
         """
-        eyes, mouth = np.mean(self.landmarks[:2], axis=0), np.mean(self.landmarks[3:], axis=0)
-        return max(self.inter_eye_px, float(np.hypot(*(mouth - eyes))) / 1.043)
+        (ax, ay), (bx, by), _, (cx, cy), (dx, dy) = self.landmarks
+        to_mouth_px = math.hypot((cx + dx - ax - bx) / 2, (cy + dy - ay - by) / 2)
+        return max(self.inter_eye_px, to_mouth_px / 1.043)
 
     @property
     def alignable(self) -> bool:
