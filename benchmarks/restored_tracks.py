@@ -51,7 +51,9 @@ CONDITIONS = {
     "H.264, CRF 40": "width=32,noise=4,crf=40",
 }
 METHODS = {
-    f"fused, then restorer-unet at {blend:g}": f"{{model: restorer-unet, blend: {blend:g}}}" for blend in (0.5, 0.75, 1)
+    f"fused, then {model} at {blend:g}": f"{{model: {model}, blend: {blend:g}}}"
+    for model in ("restorer-unet", "restorer-fused")
+    for blend in (0.5, 0.75, 1)
 }
 ONE, RESTORED, MEAN, FUSED = "one frame, bicubic", "one frame, restored", "mean of the restored frames", "fused"
 T = TypeVar("T")

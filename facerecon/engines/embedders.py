@@ -30,7 +30,7 @@ from facerecon.weights import Entry
 
 T = TypeVar("T")
 _KNOWN = 1024
-"""Of how many faces the vectors are remembered; half a kilobyte each and view."""
+"""Of how many faces the vectors are remembered; half a kilobyte each."""
 
 # Where RetinaFace (mobile0.25) sees the five points on dlib's own chips. Measured: 400 LFW images of people kept for
 # training; dlib's chip (size 150, padding 0.25) from its 5-point predictor on the fixed rectangle (70, 72, 180, 182);
@@ -93,7 +93,7 @@ class Embedder:
         fill(network, load_state(item) if state is None else state, item)
         self._network = network.to(memory_format=self._design.memory_format).to(device)
         self._device, self._batch, self._views = device, batch, views or Views()
-        self._known: dict[str, Vector] = {}
+        self._known: dict[str, Embedding] = {}
         self._stamp, self._capabilities = make_stamp(item, device, "fp32"), item.capabilities
 
     @property
@@ -130,24 +130,24 @@ class Embedder:
         with memory_guard("face recognition"):
             # A few faces at a time: a thousand faces' chips need not be in memory at once.
             for together in _batches(faces, max(1, self._batch // self._views.count)):
-                found.extend(self._embedded([np.stack(list(self._cut(face))) for face in together]))
+                found += self._embedded([np.stack(list(self._cut(face))) for face in together])
         return found
 
     def _cut(self, face: FaceView) -> Iterator[RGB]:
         return self._views.cut(face, self._design.framing)
 
-    def _embedded(self, faces: Sequence[RGB]) -> Iterator[Embedding]:
-        """Yield the embedding of each face, given its chips (views, side, side, 3); a known face is not seen again.
+    def _embedded(self, faces: Sequence[RGB]) -> list[Embedding]:
+        """Return the embedding of each face, given its chips (views, side, side, 3); a known face is not seen again.
 
         A case's faces come again: before and after restoration, and when they are compared.
         """
         names = [sha256_array(chips) for chips in faces]
         new = {name: chips for name, chips in zip(names, faces, strict=True) if name not in self._known}
-        self._known.update(zip(new, self._run(list(new.values())), strict=True))
-        for name in names:
-            yield self._averaged(self._known[name])
+        self._known.update(zip(new, map(self._averaged, self._run(list(new.values()))), strict=True))
+        found = [self._known[name] for name in names]
         while len(self._known) > _KNOWN:
             del self._known[next(iter(self._known))]
+        return found
 
     def vectors(self, squares: Iterable[RGB]) -> list[Vector]:
         """Return one vector, float32 (dimensions,), per aligned chip, uint8 (side, side, 3): the network as it is.

@@ -158,7 +158,7 @@ class FusedRestore(Section):
     `blend` is how much of the correction is added. A model's name alone stands for these defaults.
     """
 
-    model: str | BroughtModel = "restorer-unet"
+    model: str | BroughtModel = "restorer-fused"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     blend: Strength = 0.75
 
@@ -171,8 +171,8 @@ class FusedRestore(Section):
 def not_a_corrector(model: object) -> str:
     """Return what is wrong with a model that `FusedRestore` names and that is none of our own restorers."""
     return (
-        f"{model} cannot correct a fused picture in its own size; enhance.fuse.restore takes restorer-unet, a restorer "
-        "that `facerecon train` made, or null"
+        f"{model} cannot correct a fused picture in its own size; enhance.fuse.restore takes restorer-fused, "
+        "restorer-unet, a restorer that `facerecon train` made, or null"
     )
 
 

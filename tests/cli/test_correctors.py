@@ -28,6 +28,7 @@ def test_an_unknown_model_is_named() -> None:
     ("restore", "more", "enhance"),
     [
         ("restorer-unet", (), True),
+        ("restorer-fused", (), True),
         ("null", (), True),
         ("realesrgan-x4plus", ("enhance.fuse.enabled=false",), True),
         ("realesrgan-x4plus", (), False),

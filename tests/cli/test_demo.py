@@ -64,8 +64,8 @@ def test_fused_picture_beats_the_bicubic_one_of_its_best_frame(sample: Sample) -
     values = {(f.variant, f.metric): f.value for f in figures if f.subject == fused["reference"]}
     assert values[("fused", "PSNR")] > values[("bicubic", "PSNR")] + 0.2
     assert values[("fused", "SSIM")] > values[("bicubic", "SSIM")]
-    assert values[("fused, restorer-unet", "PSNR")] > values[("fused", "PSNR")]
-    assert values[("fused, restorer-unet", "SSIM")] > values[("fused", "SSIM")]
+    assert values[("fused, restorer-fused", "PSNR")] > values[("fused", "PSNR")]
+    assert values[("fused, restorer-fused", "SSIM")] > values[("fused", "SSIM")]
 
 
 def test_figures_are_in_the_case_and_the_report(sample: Sample) -> None:

@@ -161,9 +161,9 @@ def test_an_evidential_profile_corrects_no_fused_picture() -> None:
 def test_models_are_those_of_the_stages_that_run() -> None:
     profile = load_profile("standard")
     assert profile.models(enhance=False, recognize=False) == ["retinaface-mobile0.25"]
-    assert profile.models(recognize=False) == ["retinaface-mobile0.25", "restorer-unet", "dlib-lq"]
+    assert profile.models(recognize=False) == ["retinaface-mobile0.25", "restorer-unet", "restorer-fused", "dlib-lq"]
     assert load_profile("evidential").models(recognize=False) == ["retinaface-mobile0.25"]
-    blurred = ["retinaface-mobile0.25", "restorer-unet", "dlib-lq"]
+    blurred = ["retinaface-mobile0.25", "restorer-fused", "dlib-lq"]
     assert load_profile("motionblur").models(recognize=False) == blurred
     assert load_profile("motionblur", ("enhance.fuse.enabled=false",)).models(recognize=False) == blurred[:1]
 

@@ -52,6 +52,22 @@ def test_batch_size_does_not_matter(embedder: Embedder, face: FaceView, cpu: tor
         np.testing.assert_allclose(a.vector, b.vector, atol=1e-5)
 
 
+def test_a_known_face_is_not_seen_again_until_too_many_others_were(
+    face: FaceView, cpu: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Embedder(entry("dlib-resnet"), cpu)
+    seen: list[int] = []
+    monkeypatch.setattr(own, "_pass", lambda chips, run=own._pass: seen.append(len(chips)) or run(chips))  # type: ignore[func-returns-value]
+    monkeypatch.setattr("facerecon.engines.embedders._KNOWN", 1)
+    first, twin = own.embed([face, face])
+    again = own.embed([face])[0]
+    assert first == twin == again
+    assert seen == [2]
+    own.embed([mirrored(face)])
+    np.testing.assert_array_equal(own.embed([face])[0].vector, first.vector)
+    assert seen == [2, 2, 2]
+
+
 def test_metric_threshold_and_treatment_are_told(embedder: Embedder) -> None:
     assert (embedder.metric, embedder.threshold) == ("euclidean", 0.4)
     assert embedder.treatment == "retinaface-5pt, 150 px, linear, mean of chip and mirror"
