@@ -97,16 +97,17 @@ def test_absent_weights_say_how_to_get_them(
 
 
 def test_weights_with_a_flipped_byte(
-    facerecon: Program, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    facerecon: Program, gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACERECON_WEIGHTS", str(tmp_path / "w"))
-    assert facerecon("extract", short_clip, "--case", tmp_path / "a", *CHEAP).code == 0
-    converted = [p for p in (tmp_path / "w").rglob("*") if p.is_file() and "retinaface" in p.name]
+    enroll = ("gallery", "enroll", gallery, "--source", "archive", "-q", "--gallery")
+    assert facerecon(*enroll, tmp_path / "a").code == 0
+    converted = [p for p in (tmp_path / "w").rglob("*") if p.is_file() and "dlib-resnet" in p.name]
     assert len(converted) == 1
     content = bytearray(converted[0].read_bytes())
     content[-5] ^= 4
     converted[0].write_bytes(content)
-    refused(facerecon("extract", short_clip, "--case", tmp_path / "b", *CHEAP), 4, converted[0].name, "delete")
+    refused(facerecon(*enroll, tmp_path / "b"), 4, converted[0].name, "delete")
 
 
 def test_missing_weights_are_told_before_footage_is_read_and_nothing_is_made(
