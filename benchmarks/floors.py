@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +27,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from people import SIZE, Scene, render
+from recognition import best_of
 from regions import lines
 
 ROOT = Path(__file__).resolve().parent.parent
 BYTES_PER_PX = 2 * 1.5 + 3 * 3
 _CHANNELS, _SIDE = 256, 96
 _COPIED_BYTES = 1 << 28
-
-
-def best_of(call: Callable[[], object], turns: int = 7) -> float:
-    """Return the seconds of the fastest turn, after one that does not count."""
-    call()
-    seconds = []
-    for _ in range(turns):
-        begun = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begun)
-    return min(seconds)
 
 
 def operations_per_s() -> float:
@@ -54,14 +43,14 @@ def operations_per_s() -> float:
     layer = torch.nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1).to(memory_format=torch.channels_last)
     picture = torch.rand(torch.get_num_threads(), _CHANNELS, _SIDE, _SIDE).to(memory_format=torch.channels_last)
     with torch.inference_mode():
-        seconds = best_of(lambda: layer(picture))
+        seconds = best_of(lambda: layer(picture), 8)
     return 2 * 9 * _CHANNELS**2 * _SIDE**2 * len(picture) / seconds
 
 
 def bytes_per_s() -> float:
     """Return how many bytes a second a copy reads and writes, together."""
     source, target = (np.ones(_COPIED_BYTES, np.uint8) for _ in range(2))
-    return 2 * _COPIED_BYTES / best_of(lambda: np.copyto(target, source))
+    return 2 * _COPIED_BYTES / best_of(lambda: np.copyto(target, source), 8)
 
 
 def count(arguments: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 Owns priors, decoding and suppression. Uses nothing of facexlib but the network: its own detection call is per picture,
 rebuilds the priors each time, and its batched one transposes numpy input wrongly. The packaged weights arrive as an
-ONNX model of that network; on a CPU ONNX Runtime runs it as it is, in 0.76 of torch's time at 640x360 px, in 0.3 at
+ONNX model of that network; on a CPU ONNX Runtime runs it as it is, in 0.77 of torch's time at 640x360 px, in 0.3 at
 128x96 px, and without holding up the interpreter's other threads.
 """
 

@@ -8,6 +8,7 @@ import pytest
 from skimage import data
 
 from facerecon.fusion import fuse, register
+from facerecon.fusion.combination import _median
 from facerecon.records import RGB, FaceView, Landmarks5
 
 SCALE = 4
@@ -151,3 +152,9 @@ def test_black_frames_and_faces_at_the_border_do_no_harm() -> None:
         for view in views
     ]
     assert fuse(edge, [1.0] * 4).pixels.shape == (128, 104, 3)
+
+
+@pytest.mark.parametrize("count", range(1, 34))
+def test_the_median_of_planes_is_numpys(count: int) -> None:
+    planes = np.random.default_rng(count).normal(size=(count, 5, 7)).astype(np.float32)
+    np.testing.assert_array_equal(_median(planes), np.median(planes, axis=0))
