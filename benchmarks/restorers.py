@@ -1,7 +1,8 @@
 """Face restorers on the same degraded faces, as pictures and as probes: docs/restorer.md's tables.
 
     python benchmarks/restorers.py PEOPLE [--pictures N] [--limit N] [--conditions A,B] [--methods A,B] [--found]
-                                   [--method NAME=STEPS] [--recognizer ID] [--output FILE.md] [--sheets DIR]
+                                   [--method NAME=STEPS] [--recognizer ID | --judge FACERES.json]
+                                   [--output FILE.md] [--sheets DIR]
 
 PEOPLE is NAME/*.jpg, sharp pictures, at least two of most persons, none of whom a restorer was trained on. A method is
 a profile's list of steps; `--method` adds one, such as 'mine=[{kind: restore, model: {file: a, sha256: 12..}}]'.
@@ -10,7 +11,8 @@ Pictures: PSNR and SSIM on the face and cosine to the sharp face's vector, over 
 picture in the degraded one's light: no method here changes the light. Probes: the restored picture's vector, and the
 mean of it and of the original's, against sharp gallery pictures, all same-source pairs and all cross different-source
 pairs; gains over the original's vector are paired over resamples of persons. Landmarks are the sharp picture's, carried
-into the degraded one; with `--found` the face is looked for there. The default recognizer is in no restorer's loss.
+into the degraded one; with `--found` the face is looked for there. The default recognizer is in no restorer's loss;
+`--judge` asks one that nothing here was made with (benchmarks/judge.py says where it is).
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from enhancement import Sheet, kept, profile_method, publish, save, wanted, with_outputs
 from enhancement_tables import BICUBIC, figure_text, gain_text
+from judge import FaceRes
 from recognition import HEAD, SENSOR, acquired, figures, gain, report, row, section, studied, table_head
 
 from facerecon.commands.workbench import Workbench
@@ -59,10 +62,15 @@ def opened(methods: Mapping[str, str], options: argparse.Namespace) -> dict[str,
     """Return a workbench per method, whose profile has that method's steps and nothing else."""
     common = ("enhance.min_inter_eye_px=2", f"recognize.model={options.recognizer}")
     console = Console(quiet=True)
-    return {
+    benches = {
         name: Workbench(console, options.profile, (f"enhance.steps={steps}", *common), options.device)
         for name, steps in methods.items()
     }
+    if options.judge:
+        judge = FaceRes(options.judge)
+        for bench in benches.values():
+            bench.recognizer = judge
+    return benches
 
 
 # --- as pictures ------------------------------------------------------------------------------------------------------
@@ -135,6 +143,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", default=",".join(METHODS), help="empty: only those of --method")
     parser.add_argument("--method", action="append", default=[], metavar="NAME=STEPS")
     parser.add_argument("--recognizer", default="dlib-resnet")
+    parser.add_argument("--judge", type=Path, metavar="FACERES.json", help="in place of --recognizer")
     parser.add_argument("--profile", default="standard")
     parser.add_argument("--found", action="store_true")
     return with_outputs(parser, rows=6)

@@ -91,10 +91,10 @@ def run_report(bench: Workbench, case: Case, *, pdf: bool, language: str = "en")
     from facerecon.pipeline.reporting import report
     from facerecon.report.html import render_html
     from facerecon.report.language import language as spoken
-    from facerecon.report.pdf import render_pdf
+    from facerecon.report.pdf import setting_pdf
 
     chosen = spoken(language)
-    draw_pdf = partial(render_pdf, language=chosen) if pdf else None
+    draw_pdf = partial(setting_pdf, language=chosen) if pdf else None
     context = Context(bench.profile, bench.console, software())
     report(case, partial(render_html, language=chosen), draw_pdf, context, chosen.code)
 

@@ -6,8 +6,11 @@ Owns only that.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import warnings
+from importlib.metadata import distribution
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -41,8 +44,18 @@ def _torchvision() -> Any:
     return importlib.import_module("torchvision")
 
 
-torchvision = _torchvision()
-nms = torchvision.ops.nms
+def torchvision_version() -> str:
+    """Return torchvision's version with its build ("0.29.2+cu132"), without importing it.
+
+    Only the package's own file names the build; what pip wrote down has the number alone.
+    """
+    installed = distribution("torchvision")
+    try:
+        text = Path(str(installed.locate_file("torchvision/version.py"))).read_text(encoding="utf-8")
+    except OSError:
+        return installed.version
+    told = re.search(r"""^__version__ = ["'](.+)["']$""", text, re.MULTILINE)
+    return told[1] if told else installed.version
 
 
 def network_class(module: str, name: str) -> type[nn.Module]:
@@ -62,4 +75,4 @@ def install() -> None:
     basicsr.data.degradations imports `rgb_to_grayscale` from the old name, and `import basicsr` runs that line.
     """
     if _GONE not in sys.modules:
-        sys.modules[_GONE] = torchvision.transforms.functional
+        sys.modules[_GONE] = _torchvision().transforms.functional

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 
+from facerecon.engines.compat import torchvision_version
 from facerecon.errors import ResourceError, UsageError
 from facerecon.weights import Capabilities, Precision
 
@@ -134,12 +135,10 @@ def describe_runtime() -> dict[str, Any]:
     """Return what the record needs to know of the machine (R09): versions, processor, devices, fast precisions."""
     import cv2
 
-    from facerecon.engines.compat import torchvision
-
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
-        "torchvision": str(torchvision.__version__),
+        "torchvision": torchvision_version(),
         "opencv": str(cv2.__version__),
         "onnxruntime": version("onnxruntime"),
         "cpu": platform.processor() or platform.machine(),

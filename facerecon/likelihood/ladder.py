@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
 
 from facerecon.errors import UsageError
 
@@ -133,6 +132,9 @@ def pools_of(steps: Ladder) -> Pools:
     """
     genuine, impostor = steps.genuine / steps.genuine.sum(), steps.impostor / steps.impostor.sum()
     weight = genuine + impostor
+    # Half a second, which whoever only reads a calibration need not wait.
+    from scipy.optimize import isotonic_regression
+
     starts = isotonic_regression(genuine / weight, weights=weight).blocks[:-1]
     return Pools(np.add.reduceat(genuine, starts), np.add.reduceat(impostor, starts))
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from facerecon import __version__
 from facerecon.case import StageRun
 from facerecon.hashing import sha256_array
-from facerecon.pictures import encode_png, with_label
 from facerecon.pipeline.accounts import Stopwatch
+from facerecon.pipeline.drawings import Drawing, write_drawings
 from facerecon.pipeline.fusing import FusedPicture
 from facerecon.pipeline.invention import Correction, drift_warnings, identity_drift, measure_correction, summarize_doubt
 from facerecon.profiles import Enhance, FusedRestore
@@ -76,11 +76,18 @@ def _write(
     step: StepRecord,
     warnings: tuple[str, ...],
 ) -> FusedRestoredRecord:
-    picture = _Pictures(run, fused)
     kind = f"restored-{stamp.id}"
     height, width = outcome.pixels.shape[:2]
     doubt = None if outcome.uncertainty is None else summarize_doubt(outcome.uncertainty)
-    path, digest = picture.write(kind, outcome.pixels, label(fused, stamp.id), step.name)
+    drawings = [
+        _drawing(run, fused, kind, outcome.pixels, label(fused, stamp.id), step.name),
+        _map(run, fused, "change", change.map, "what the model changed in the fused picture (dark: nothing)"),
+    ]
+    if doubt:
+        shows = "the error that the model itself expects (dark: none, or not its pixels)"
+        drawings.append(_map(run, fused, "uncertainty", doubt.map, shows))
+    digest, *_ = write_drawings(run, drawings)
+    path, change_path, *doubt_path = (drawing.path for drawing in drawings)
     return FusedRestoredRecord(
         id=f"{fused.track}/fused-{kind}{run.suffix}",
         track=fused.track,
@@ -99,40 +106,27 @@ def _write(
         tile_plan=outcome.tile_plan,
         downscale_psnr_db=change.downscale_psnr_db,
         change_rms_levels=change.rms_levels,
-        change_path=picture.map("change", change.map, "what the model changed in the fused picture (dark: nothing)"),
+        change_path=change_path,
         expected_error_levels=doubt.expected_error_levels if doubt else None,
-        uncertainty_path=picture.map(
-            "uncertainty", doubt.map, "the error that the model itself expects (dark: none, or not its pixels)"
-        )
-        if doubt
-        else None,
+        uncertainty_path=doubt_path[0] if doubt_path else None,
         identity_drift=drift,
         warnings=warnings,
     )
 
 
-class _Pictures:
-    """Writes the pictures that come of one fused picture, each with its label and where it is from."""
+def _drawing(run: StageRun, fused: FusedRecord, kind: str, pixels: RGB, title: str, steps: str) -> Drawing:
+    """Return a picture that comes of a fused picture, with its label and where it is from."""
+    text = {
+        "Software": f"facerecon {__version__}",
+        "Original": f"{fused.path}, SHA-256 {fused.file_sha256}; fused round {fused.reference}",
+        "Source SHA-256": run.case.info.source.sha256,
+        "Steps": steps,
+    }
+    return Drawing(f"faces/{fused.track}/fused-{kind}{run.suffix}.png", pixels, title, text)
 
-    def __init__(self, run: StageRun, fused: FusedRecord) -> None:
-        self._run, self._fused = run, fused
 
-    def write(self, kind: str, pixels: RGB, title: str, steps: str) -> tuple[str, str]:
-        """Return the path and digest of a picture."""
-        text = {
-            "Title": title,
-            "Software": f"facerecon {__version__}",
-            "Original": f"{self._fused.path}, SHA-256 {self._fused.file_sha256}; fused round {self._fused.reference}",
-            "Source SHA-256": self._run.case.info.source.sha256,
-            "Steps": steps,
-        }
-        path = f"faces/{self._fused.track}/fused-{kind}{self._run.suffix}.png"
-        return path, self._run.write(path, encode_png(with_label(pixels, title), text))
-
-    def map(self, kind: str, colours: RGB, shows: str) -> str:
-        """Return the path of a map."""
-        path, _ = self.write(f"restored-{kind}", colours, f"MAP of {shows}. {self._fused.id}", "")
-        return path
+def _map(run: StageRun, fused: FusedRecord, kind: str, colours: RGB, shows: str) -> Drawing:
+    return _drawing(run, fused, f"restored-{kind}", colours, f"MAP of {shows}. {fused.id}", "")
 
 
 def label(fused: FusedRecord, model: str) -> str:

@@ -12,14 +12,14 @@ from facerecon.case import Case, StageRun
 from facerecon.errors import IntegrityError
 from facerecon.fusion import Fused
 from facerecon.hashing import sha256_array
-from facerecon.pictures import decode_png, encode_png, with_label
+from facerecon.pictures import decode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.corrected import FUSED_RESTORED
 from facerecon.pipeline.correcting import correct_fused
+from facerecon.pipeline.drawings import Drawing, write_drawings
 from facerecon.pipeline.fusing import FusedPicture, fused_shots, neighbours_of, shots_for, write_fused
 from facerecon.pipeline.invention import (
-    Doubt,
     Invention,
     drift_warnings,
     identity_drift,
@@ -217,16 +217,22 @@ class _Enhancement:
         kind = f"restored-{face.stamp.id}" if face.stamp else "enhanced"
         title = label(restored, record, learned)
         height, width = face.pixels.shape[:2]
-        path = self._path(record, kind)
-        digest = self.run.write(path, encode_png(with_label(face.pixels, title), self._text(record, title, steps)))
         invention, drift = self._invention(face), self._drift(chip, face)
         doubt = None if face.uncertainty is None else summarize_doubt(face.uncertainty)
+        drawings = [self._drawing(record, kind, face.pixels, title, steps)]
+        if invention:
+            shows = "detail that the original is too coarse to hold (dark: none)"
+            drawings.append(self._map(record, "invented", invention.map, shows))
+        if doubt:
+            shows = "the error that the model itself expects (dark: none, or not its pixels)"
+            drawings.append(self._map(record, "uncertainty", doubt.map, shows))
+        digest, *_ = write_drawings(self.run, drawings)
         return RestoredRecord(
             id=f"{record.id}/{kind}{self.run.suffix}",
             track=record.track,
             chip=record.id,
             original=record.path,
-            path=path,
+            path=self._path(record, kind),
             file_sha256=digest,
             content=(width, height),
             scale=face.scale,
@@ -238,9 +244,9 @@ class _Enhancement:
             tile_plan=face.tile_plan,
             downscale_psnr_db=invention.downscale_psnr_db if invention else None,
             beyond_rms_levels=invention.beyond_rms_levels if invention else None,
-            invention_path=self._write_map(record, invention) if invention else None,
+            invention_path=self._path(record, "invented") if invention else None,
             expected_error_levels=doubt.expected_error_levels if doubt else None,
-            uncertainty_path=self._write_doubt(record, doubt) if doubt else None,
+            uncertainty_path=self._path(record, "uncertainty") if doubt else None,
             identity_drift=drift,
             warnings=tuple(_warnings(invention, drift, steps, self.settings)),
         )
@@ -248,27 +254,30 @@ class _Enhancement:
     def _path(self, record: ChipRecord, kind: str) -> str:
         return record.path.replace(".original.png", f".{kind}{self.run.suffix}.png")
 
-    def _text(self, record: ChipRecord, title: str, steps: Sequence[StepRecord]) -> dict[str, str]:
-        return {
-            "Title": title,
+    def _drawing(self, record: ChipRecord, kind: str, pixels: RGB, title: str, steps: Sequence[StepRecord]) -> Drawing:
+        text = {
             "Software": f"facerecon {__version__}",
             "Original": f"{record.path}, SHA-256 {record.file_sha256}",
             "Source SHA-256": self.run.case.info.source.sha256,
             "Steps": " > ".join(step.name for step in steps),
         }
+        return Drawing(self._path(record, kind), pixels, title, text)
+
+    def _map(self, record: ChipRecord, kind: str, colours: RGB, shows: str) -> Drawing:
+        return self._drawing(record, kind, colours, f"MAP of {shows}. {record.id}", ())
 
     def _written_steps(self, record: ChipRecord, face: Progress) -> tuple[StepRecord, ...]:
         """Write the picture after each step but the last, where the profile keeps them."""
         if not self.settings.keep_steps:
             return tuple(face.records)
-        steps = []
+        drawings = []
         for number, (step, pixels) in enumerate(zip(face.records[:-1], face.pictures, strict=False), start=1):
             kind = step.name.partition(" ")[0]
-            path = self._path(record, f"step{number}-{kind}")
             title = f"STEP {number}, {kind}: not original pixels. {record.id}"
-            text = self._text(record, title, face.records[:number])
-            self.run.write(path, encode_png(with_label(pixels, title), text))
-            steps.append(step.model_copy(update={"path": path}))
+            drawings.append(self._drawing(record, f"step{number}-{kind}", pixels, title, face.records[:number]))
+        write_drawings(self.run, drawings)
+        kept = zip(face.records, drawings, strict=False)
+        steps = [step.model_copy(update={"path": drawing.path}) for step, drawing in kept]
         return (*steps, *face.records[len(steps) :])
 
     def _invention(self, face: Progress) -> Invention | None:
@@ -278,19 +287,6 @@ class _Enhancement:
         learned = next(index for index, step in enumerate(face.records) if step.learned)
         with self.watch.measure("measure"):
             return measure_invention(face.pictures[learned], face.given, face.factor)
-
-    def _write_map(self, record: ChipRecord, invention: Invention) -> str:
-        title = f"MAP of detail that the original is too coarse to hold (dark: none). {record.id}"
-        return self._write_titled(record, "invented", invention.map, title)
-
-    def _write_doubt(self, record: ChipRecord, doubt: Doubt) -> str:
-        title = f"MAP of the error that the model itself expects (dark: none, or not its pixels). {record.id}"
-        return self._write_titled(record, "uncertainty", doubt.map, title)
-
-    def _write_titled(self, record: ChipRecord, kind: str, colours: RGB, title: str) -> str:
-        path = self._path(record, kind)
-        self.run.write(path, encode_png(with_label(colours, title), self._text(record, title, ())))
-        return path
 
     def _drift(self, chip: FaceChip, face: Progress) -> float | None:
         if self.recognizer is None or face.stamp is None:

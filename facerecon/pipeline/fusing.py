@@ -16,8 +16,8 @@ from facerecon.case import StageRun
 from facerecon.faces.quality import template_weight
 from facerecon.fusion import Fused, fuse, onto, register
 from facerecon.hashing import sha256_array
-from facerecon.pictures import encode_png, with_label
 from facerecon.pipeline.accounts import Stopwatch
+from facerecon.pipeline.drawings import Drawing, write_drawings
 from facerecon.pipeline.steps import Progress, run_steps
 from facerecon.profiles import Enhance
 from facerecon.profiles.steps import TONE_KINDS
@@ -99,7 +99,6 @@ def _write(
         f"{chips[0].id}, x{fused.scale}"
     )
     text = {
-        "Title": title,
         "Software": f"facerecon {__version__}",
         "Source SHA-256": run.case.info.source.sha256,
         "Frames": ", ".join(f"{chip.frame_id} {weight:.4f}" for chip, weight in zip(chips, fused.weights, strict=True)),
@@ -107,27 +106,31 @@ def _write(
     names = ("fused", "fused-count", "fused-deviation")
     path, count_path, deviation_path = (f"faces/{track.id}/{name}{run.suffix}.png" for name in names)
     height, width = toned.pixels.shape[:2]
+    digest, count_digest, deviation_digest = write_drawings(
+        run,
+        [
+            Drawing(path, toned.pixels, title, text),
+            Drawing(count_path, count_map(fused), f"MAP: frames behind each pixel of {path}", text, labelled=False),
+            Drawing(deviation_path, deviation_map(fused), _deviation_title(path), text, labelled=False),
+        ],
+    )
     return FusedRecord(
         id=f"{track.id}/fused{run.suffix}",
         track=track.id,
         reference=chips[0].id,
         reference_path=f"faces/{chips[0].track}/{chips[0].frame_id}.original.png",
         path=path,
-        file_sha256=run.write(path, encode_png(with_label(toned.pixels, title), text)),
+        file_sha256=digest,
         content=(width, height),
         scale=fused.scale,
         frames=tuple(_frames(chips, fused)),
         steps=(_step(chips, fused, settings), *toned.records),
         count_path=count_path,
-        count_sha256=run.write(
-            count_path, encode_png(count_map(fused), text | {"Title": f"MAP: frames behind each pixel of {path}"})
-        ),
+        count_sha256=count_digest,
         mean_count=round(float(fused.count.mean()), 3),
         median_deviation_levels=round(float(np.median(fused.deviation)), 3),
         deviation_path=deviation_path,
-        deviation_sha256=run.write(
-            deviation_path, encode_png(deviation_map(fused), text | {"Title": _deviation_title(path)})
-        ),
+        deviation_sha256=deviation_digest,
         deviation_scale_levels=DEVIATION_SCALE_LEVELS,
     )
 

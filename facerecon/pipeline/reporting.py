@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,12 +36,14 @@ from facerecon.report.content import CaseReport, Reviewed
 from facerecon.review import review_state
 
 R = TypeVar("R", bound=Record)
+Printing = contextlib.AbstractContextManager[Callable[[], bytes]]
+"""A PDF that is being set; what the block is given waits for it and returns it."""
 
 
 def report(
     case: Case,
     html: Callable[[CaseReport], str],
-    pdf: Callable[[CaseReport], bytes] | None,
+    pdf: Callable[[CaseReport], Printing] | None,
     context: Context,
     language: str = "en",
 ) -> tuple[str, str | None]:
@@ -49,7 +52,7 @@ def report(
     Args:
         case: the case; whatever stages have run are shown, the others are said not to have run.
         html: renders the page.
-        pdf: renders the PDF, in which manifest, ledger and CASE/UCO export are embedded; None for a case without one.
+        pdf: begins the PDF, in which manifest, ledger and CASE/UCO export are embedded; None for a case without one.
         context: listener and software.
         language: the code of the language in which `html` and `pdf` render, for the ledger.
 
@@ -68,13 +71,17 @@ def report(
     details = {"runtime": dict(context.runtime), "ledger_head_in_report": content.ledger_head}
     with case.stage("report", details, case.digests()) as run:
         page, document = f"report/report{run.suffix}.html", f"report/report{run.suffix}.pdf"
-        with watch.measure("html"):
-            run.write(page, html(content).encode())
-        context.listener.advanced("report")
-        if pdf is not None:
+        with contextlib.ExitStack() as stack:
             with watch.measure("pdf"):
-                run.write(document, pdf(content))
+                # Set by a process of its own, while the page is rendered here.
+                finished = stack.enter_context(pdf(content)) if pdf is not None else None
+            with watch.measure("html"):
+                run.write(page, html(content).encode())
             context.listener.advanced("report")
+            if finished is not None:
+                with watch.measure("pdf"):
+                    run.write(document, finished())
+                context.listener.advanced("report")
         run.details["durations_s"] = watch.seconds
         run.details["language"] = language
         run.details["review_state_in_report"] = content.review_state

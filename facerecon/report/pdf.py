@@ -7,8 +7,9 @@ and only fonts inside the typst package are used.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -37,29 +38,55 @@ def render_pdf(report: CaseReport, language: Language = ENGLISH) -> bytes:
         IntegrityError: a picture is not the one its record names, or cannot be shown at its original's size.
         ResourceError: the process that sets it cannot be started, or dies.
     """
+    with setting_pdf(report, language) as finished:
+        return finished()
+
+
+@contextlib.contextmanager
+def setting_pdf(report: CaseReport, language: Language = ENGLISH) -> Iterator[Callable[[], bytes]]:
+    """Set the report as `render_pdf` does, while the block does something else.
+
+    Yields:
+        What waits for the document and returns it; it may raise ResourceError.
+
+    Raises:
+        IntegrityError, ResourceError: as for `render_pdf`.
+    """
     with speaking(language):
-        return _drawn(report)
+        content = document(report)
+    with _setting(content, report.attachments, language, strict=False) as first:
+
+        def finished() -> bytes:
+            try:
+                return first()
+            except TypesettingError as error:
+                # Marks no font can set on their letter; a report that names them by number is better than none.
+                if "could not be displayed" not in str(error):
+                    raise
+            with _setting(content, report.attachments, language, strict=True) as second:
+                return second()
+
+        yield finished
 
 
-def _drawn(report: CaseReport) -> bytes:
-    content = document(report)
-    try:
-        return _compile(content, report.attachments, strict=False)
-    except TypesettingError as error:
-        # Marks that no one font can set on their letter; a report that names them by number is better than none.
-        if "could not be displayed" not in str(error):
-            raise
-        return _compile(content, report.attachments, strict=True)
-
-
-def _compile(content: Document, attached: Sequence[Attachment], strict: bool) -> bytes:
+@contextlib.contextmanager
+def _setting(
+    content: Document, attached: Sequence[Attachment], language: Language, *, strict: bool
+) -> Iterator[Callable[[], bytes]]:
     with typesetter() as setter:
-        data = {**_data(content, strict), "attachments": [_attachment(each) for each in attached]}
-        (setter.folder / "report.json").write_text(json.dumps(data), encoding="utf-8")
-        _write_pictures(content, setter.folder / "pictures")
-        _write_attachments(attached, setter.folder / "attachments")
-        (setter.folder / TEMPLATE).write_bytes(files("facerecon.report").joinpath(f"templates/{TEMPLATE}").read_bytes())
-        return setter.pdf(TEMPLATE, STANDARDS, _date(content))
+        with speaking(language):
+            _prepare(setter.folder, content, attached, strict)
+        setter.begin(TEMPLATE, STANDARDS, _date(content))
+        yield setter.finished
+
+
+def _prepare(folder: Path, content: Document, attached: Sequence[Attachment], strict: bool) -> None:
+    """Write what the template reads."""
+    data = {**_data(content, strict), "attachments": [_attachment(each) for each in attached]}
+    (folder / "report.json").write_text(json.dumps(data), encoding="utf-8")
+    _write_pictures(content, folder / "pictures")
+    _write_attachments(attached, folder / "attachments")
+    (folder / TEMPLATE).write_bytes(files("facerecon.report").joinpath(f"templates/{TEMPLATE}").read_bytes())
 
 
 def _write_pictures(content: Document, folder: Path) -> None:

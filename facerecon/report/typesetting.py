@@ -40,20 +40,28 @@ class Typesetter:
         self.folder = folder
         self._process = process
 
-    def pdf(self, template: str, standards: Sequence[str], date: datetime) -> bytes:
-        """Return the document as PDF; may be called once.
+    def begin(self, template: str, standards: Sequence[str], date: datetime) -> None:
+        """Let the process set the document; may be called once.
 
         Args:
             template: name of a file in the folder.
             standards: as Typst names them.
             date: the document's, in whole seconds of UTC.
+        """
+        request = {"template": template, "standards": list(standards), "date": date.isoformat()}
+        assert self._process.stdin is not None
+        # It may be dead already, which the answer shows.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+
+    def finished(self) -> bytes:
+        """Wait for the document that was begun, and return it as PDF; may be called once.
 
         Raises:
             TypesettingError: Typst refused it.
             ResourceError: the process died, or Typst cannot be used.
         """
-        request = {"template": template, "standards": list(standards), "date": date.isoformat()}
-        told, data = self._told(json.dumps(request).encode() + b"\n")
+        told, data = self._told()
         if "refused" in told:
             raise TypesettingError(told["refused"])
         if "broken" in told:
@@ -63,13 +71,9 @@ class Typesetter:
             raise ResourceError(f"the process that sets the PDF ended in the middle of it ({ending}); {_WAY_OUT}")
         return data
 
-    def _told(self, request: bytes) -> tuple[dict[str, Any], bytes]:
-        sink, source = self._process.stdin, self._process.stdout
-        assert sink is not None
+    def _told(self) -> tuple[dict[str, Any], bytes]:
+        source = self._process.stdout
         assert source is not None
-        # It may be dead already, which the answer shows.
-        with contextlib.suppress(BrokenPipeError):
-            sink.write(request)
         head = source.readline()
         # Not closed before the end: an open pipe is what keeps the process going.
         return json.loads(head) if head.endswith(b"\n") else {}, source.read()

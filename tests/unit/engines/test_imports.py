@@ -1,4 +1,4 @@
-"""What the engines import, and what they leave alone: torch's compiler takes longer to import than all the rest."""
+"""What a run on a CPU imports, and what it leaves alone: torch's compiler takes longer to import than all the rest."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import pytest
 
 CODE = """
 import json, sys
-import facerecon.commands.main, facerecon.pipeline.extraction, facerecon.pipeline.enhancement
+import facerecon.commands.main, facerecon.likelihood
+import facerecon.pipeline.enhancement, facerecon.pipeline.extraction, facerecon.pipeline.recognition
 from facerecon.engines.catalogue import open_detector, open_recognizer
 from facerecon.engines.runtime import describe_runtime, make_deterministic
 make_deterministic()
 open_detector("retinaface-mobile0.25", device="cpu")
 open_recognizer("dlib-lq", device="cpu")
 versions = describe_runtime()
-loaded = [name for name in ("torch._dynamo", "torch._inductor", "sympy", "scipy.stats") if name in sys.modules]
+slow = ("torch._dynamo", "torch._inductor", "sympy", "torchvision", "scipy.stats", "scipy.optimize")
+loaded = [name for name in slow if name in sys.modules]
 import torch
 deterministic = torch.are_deterministic_algorithms_enabled()
 import torch._dynamo.utils as compiler
@@ -35,7 +37,7 @@ def told() -> list[object]:
     return found
 
 
-def test_neither_the_compiler_nor_scipy_stats_is_loaded(told: list[object]) -> None:
+def test_nothing_slow_is_loaded_that_is_not_needed(told: list[object]) -> None:
     assert told[0] == []
 
 

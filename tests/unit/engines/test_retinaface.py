@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
+from torchvision.ops import nms
 
 from facerecon.engines import compat
-from facerecon.engines.retinaface import RetinaFaceDetector, _Loaded
+from facerecon.engines.retinaface import RetinaFaceDetector, _best, _Loaded
 from facerecon.engines.states import load_into
 from facerecon.errors import ResourceError
 from facerecon.records import RGB, Detection
@@ -151,3 +152,19 @@ def test_out_of_memory_is_a_resource_error(portrait: RGB, cpu: torch.device, mon
     monkeypatch.setattr(detector, "_network", fail)
     with pytest.raises(ResourceError, match="face detection"):
         detector.detect([portrait])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_suppression_keeps_what_torchvisions_keeps(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    corners, sizes = rng.uniform(0, 60, (80, 2)), rng.uniform(5, 40, (80, 2))
+    rows = np.column_stack([corners, corners + sizes, np.zeros((80, 10)), rng.permutation(80) / 80 + 0.01]).astype(
+        np.float32
+    )
+    kept = nms(torch.from_numpy(rows[:, :4]), torch.from_numpy(rows[:, 14]), 0.4)
+    assert 1 < len(kept) < 60
+    assert np.array_equal(_best(rows, 0.4), rows[kept.numpy()])
+
+
+def test_suppression_of_nothing() -> None:
+    assert _best(np.zeros((0, 15), np.float32), 0.4).shape == (0, 15)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
 
-from facerecon.faces.tracking import LiveTrack, Tracker, association_cost, box_iou
+from facerecon.faces.tracking import LiveTrack, Tracker, association_cost, box_iou, cheapest_links
 from facerecon.profiles import Track
 from facerecon.records import Detection
 
@@ -108,3 +109,17 @@ def test_iou_of_known_boxes() -> None:
     cost = association_cost(a, b, 0.2)[0]
     assert cost[0] < cost[1] < np.inf
     assert cost[2] == np.inf
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_links_cost_what_the_whole_assignment_costs(seed: int) -> None:
+    """Against every assignment there is: as many links as possible, and the cheapest of these."""
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(1, 6, 2)
+    cost = np.where(rng.random((rows, columns)) < rng.uniform(0.1, 0.9), rng.uniform(0, 1.7, (rows, columns)), np.inf)
+    links = cheapest_links(cost)
+    assert len({row for row, _ in links}) == len({column for _, column in links}) == len(links)
+    wide = cost if rows <= columns else cost.T
+    every = (wide[np.arange(len(wide)), order] for order in permutations(range(wide.shape[1]), len(wide)))
+    best = min((-int(np.isfinite(each).sum()), float(each[np.isfinite(each)].sum())) for each in every)
+    assert (-len(links), sum(float(cost[link]) for link in links)) == pytest.approx(best)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from facerecon.ledger import Ledger
 from facerecon.manifest import Manifest, verify
 from facerecon.pipeline.accounts import Context
 from facerecon.pipeline.attachments import attachments
-from facerecon.pipeline.reporting import collect, report
+from facerecon.pipeline.reporting import Printing, collect, report
 from facerecon.pipeline.reviews import review
 from facerecon.report.content import Attachment, CaseReport
 from facerecon.stages import Silent
@@ -33,16 +34,18 @@ def by_name(attached: tuple[Attachment, ...]) -> dict[str, Attachment]:
 def reported(case: Case, *, pdf: bool = True) -> CaseReport:
     """Report a case; return what its renderer was given."""
     seen: list[CaseReport] = []
+    given: list[CaseReport] = []
 
     def page(content: CaseReport) -> str:
         seen.append(content)
         return f"<p>{content.review_state}"
 
-    def paper(content: CaseReport) -> bytes:
-        assert content is seen[-1]
-        return b"%PDF" + content.ledger_head.encode()
+    def paper(content: CaseReport) -> Printing:
+        given.append(content)
+        return contextlib.nullcontext(lambda: b"%PDF" + content.ledger_head.encode())
 
     report(case, page, paper if pdf else None, Context(profile(), Silent()))
+    assert all(content is seen[-1] for content in given)
     return seen[-1]
 
 

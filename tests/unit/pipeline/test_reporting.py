@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from facerecon.errors import IntegrityError
 from facerecon.manifest import verify
 from facerecon.pipeline.accounts import Context
 from facerecon.pipeline.enhancement import enhance
 from facerecon.pipeline.measurement import measure, psnr_db, ssim
 from facerecon.pipeline.reporting import collect, report
 from facerecon.pipeline.summaries import report_summary
+from facerecon.report.content import CaseReport
 from facerecon.stages import Silent
 from tests.fakes import FakeRestorer
 from tests.unit.pipeline.stage_cases import compared, extracted, profile, walk
@@ -22,8 +26,9 @@ def test_report_is_rendered_from_verified_records_and_kept(tmp_path: Path) -> No
     case = compared(tmp_path)
     content = collect(case)
     assert len(content.restored) == 2
+    printing = contextlib.nullcontext(lambda: b"%PDF")
     for expected in ("report/report.html", "report/report-2.html"):
-        html, pdf = report(case, lambda c: f"<p>{len(c.tracks)}", lambda _: b"%PDF", Context(profile(), Silent()))
+        html, pdf = report(case, lambda c: f"<p>{len(c.tracks)}", lambda _: printing, Context(profile(), Silent()))
         assert html == expected
         assert pdf == expected.replace("html", "pdf")
     assert report_summary(case)["ledger_head"] == case.ledger.head
@@ -49,3 +54,32 @@ def test_psnr_and_ssim_ignore_gain_and_offset_only() -> None:
     assert psnr_db(dim, truth) > 45
     assert psnr_db(noisy, truth) == pytest.approx(10 * np.log10(255**2 / 20**2), abs=1)
     assert ssim(noisy, truth) < ssim(dim, truth) <= 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_pdf_is_set_while_the_page_is_rendered_and_ends_with_the_stage(tmp_path: Path, fails: bool) -> None:
+    case = extracted(tmp_path / "c", walk(6))
+    events: list[str] = []
+
+    def page(content: CaseReport) -> str:
+        events.append("page")
+        if fails:
+            raise IntegrityError("a picture is not what was recorded")
+        return "<p>"
+
+    def paper() -> bytes:
+        events.append("waited for")
+        return b"%PDF"
+
+    @contextlib.contextmanager
+    def printing(content: CaseReport) -> Iterator[Callable[[], bytes]]:
+        events.append("begun")
+        try:
+            yield paper
+        finally:
+            events.append("ended")
+
+    ending = pytest.raises(IntegrityError) if fails else contextlib.nullcontext()
+    with ending:
+        report(case, page, printing, Context(profile(), Silent()))
+    assert events == ["begun", "page", *([] if fails else ["waited for"]), "ended"]

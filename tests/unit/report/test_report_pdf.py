@@ -14,12 +14,15 @@ import report_builder
 import report_example as example
 import report_facts
 
-from facerecon.report import pdf
+from facerecon.report import pdf, wording
 from facerecon.report.content import CaseReport
 from facerecon.report.glyphs import printable
+from facerecon.report.language import language
 from facerecon.report.pdf import render_pdf
 from facerecon.report.sections import document
 from facerecon.report.typesetting import Typesetter, TypesettingError
+
+GERMAN = language("de")
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +108,11 @@ def test_small_cases_render(make: Callable[[], CaseReport]) -> None:
 def test_hostile_names_reach_typst_as_data_only(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def recorded(setter: Typesetter, template: str, standards: object, date: object) -> bytes:
+    def recorded(setter: Typesetter, template: str, standards: object, date: object) -> None:
         seen.append(((setter.folder / template).read_bytes(), (setter.folder / "report.json").read_text("utf-8")))
-        return b"%PDF-"
 
-    monkeypatch.setattr(Typesetter, "pdf", recorded)
+    monkeypatch.setattr(Typesetter, "begin", recorded)
+    monkeypatch.setattr(Typesetter, "finished", lambda _: b"%PDF-")
     render_pdf(example.hostile_case())
     render_pdf(example.full_case())
     assert seen[0][0] == seen[1][0]
@@ -130,17 +133,33 @@ def test_marks_that_no_font_can_set_do_not_stop_the_report() -> None:
 
 
 def test_a_combination_without_a_glyph_is_set_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, tries = pdf._compile, []
+    finished, tries = Typesetter.finished, []
 
-    def first_try_fails(content: Any, attached: Any, strict: bool) -> bytes:
-        tries.append(strict)
-        if not strict:
+    def first_try_fails(setter: Typesetter) -> bytes:
+        tries.append((setter.folder / "report.json").read_text("utf-8"))
+        if len(tries) == 1:
             raise TypesettingError("the text could not be displayed with font")
-        return made(content, attached, strict)
+        return finished(setter)
 
-    monkeypatch.setattr(pdf, "_compile", first_try_fails)
-    assert render_pdf(example.no_face_case()).startswith(b"%PDF-")
-    assert tries == [False, True]
+    monkeypatch.setattr(Typesetter, "finished", first_try_fails)
+    assert render_pdf(example.no_face_case(), GERMAN).startswith(b"%PDF-")
+    first, second = (json.loads(each) for each in tries)
+    # The second one says that it names letters by number, in the report's language too.
+    assert not first["glyph_note"]
+    assert second["glyph_note"] == GERMAN.sentences.gettext(wording.GLYPH_NOTE)
+
+
+def test_another_refusal_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def refused(setter: Typesetter) -> bytes:
+        tries.append(setter)
+        raise TypesettingError("so not")
+
+    monkeypatch.setattr(Typesetter, "finished", refused)
+    with pytest.raises(TypesettingError, match="so not"):
+        render_pdf(example.no_face_case())
+    assert len(tries) == 1
 
 
 def test_every_word_of_the_document_reaches_typst() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,8 +36,14 @@ with typesetter() as setter:
     print(setter._process.pid, flush=True)
     if sys.argv[2] == "wait":
         sys.stdin.read()
-    setter.pdf("a.typ", [], datetime(2024, 1, 1, tzinfo=UTC))
+    setter.begin("a.typ", [], datetime(2024, 1, 1, tzinfo=UTC))
+    setter.finished()
 """
+
+
+def set_by(setter: Typesetter, standards: Sequence[str] = ()) -> bytes:
+    setter.begin("a.typ", standards, DATE)
+    return setter.finished()
 
 
 @pytest.fixture
@@ -90,14 +96,14 @@ def setter(scratch: Path) -> Iterator[Typesetter]:
 def test_the_bytes_are_those_of_typst_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import typst
 
-    original, dates = Typesetter.pdf, []
+    original, dates = Typesetter.begin, []
 
-    def kept(setter: Typesetter, template: str, standards: tuple[str, ...], date: datetime) -> bytes:
+    def kept(setter: Typesetter, template: str, standards: tuple[str, ...], date: datetime) -> None:
         shutil.copytree(setter.folder, tmp_path / "kept")
         dates.append(date)
-        return original(setter, template, standards, date)
+        original(setter, template, standards, date)
 
-    monkeypatch.setattr(Typesetter, "pdf", kept)
+    monkeypatch.setattr(Typesetter, "begin", kept)
     made = render_pdf(example.full_case())
     here = typst.compile(
         tmp_path / "kept" / TEMPLATE,
@@ -125,7 +131,7 @@ def test_surroundings_do_not_change_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scratch: Path, setter: Typesetter
 ) -> None:
     (setter.folder / "a.typ").write_text(PLAIN)
-    usual = setter.pdf("a.typ", STANDARDS, DATE)
+    usual = set_by(setter, STANDARDS)
     for name in ("typst", "json", "signal"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(3)")
     monkeypatch.chdir(tmp_path)
@@ -133,26 +139,26 @@ def test_surroundings_do_not_change_it(
         monkeypatch.setenv(name, value)
     with typesetter() as other:
         (other.folder / "a.typ").write_text(PLAIN)
-        assert other.pdf("a.typ", STANDARDS, DATE) == usual
+        assert set_by(other, STANDARDS) == usual
 
 
 def test_a_document_reads_nothing_outside_its_folder(tmp_path: Path, setter: Typesetter) -> None:
     (tmp_path / "secret").write_text("x")
     (setter.folder / "a.typ").write_text('#read("../../secret")')
     with pytest.raises(TypesettingError):
-        setter.pdf("a.typ", [], DATE)
+        set_by(setter, [])
 
 
 def test_a_refusal_is_in_typsts_words(setter: Typesetter) -> None:
     (setter.folder / "a.typ").write_text('#panic("so not")')
     with pytest.raises(TypesettingError, match="so not"):
-        setter.pdf("a.typ", [], DATE)
+        set_by(setter, [])
 
 
 def test_what_typst_cannot_take_is_one_error(setter: Typesetter) -> None:
     (setter.folder / "a.typ").write_text(PLAIN)
     with pytest.raises(ResourceError, match=r"^the PDF cannot be set \(.+\); use --no-pdf"):
-        setter.pdf("a.typ", ["no-such-standard"], DATE)
+        set_by(setter, ["no-such-standard"])
 
 
 # --- how it ends ------------------------------------------------------------------------------------------------------
@@ -167,7 +173,7 @@ def test_nothing_is_left_however_the_block_ends(scratch: Path, error: type[BaseE
             (setter.folder / "a.typ").write_text(PLAIN)
             if error is not None:
                 raise error
-            setter.pdf("a.typ", [], DATE)
+            set_by(setter, [])
     except (KeyboardInterrupt, OSError):
         assert error is not None
     assert found[0].returncode is not None
@@ -181,7 +187,7 @@ def test_a_process_that_dies_is_one_error(scratch: Path, number: signal.Signals)
         os.kill(setter._process.pid, number)
         setter._process.wait()
         with pytest.raises(ResourceError, match=rf"ended in the middle of it \({number.name}.*--no-pdf"):
-            setter.pdf("a.typ", [], DATE)
+            set_by(setter, [])
     assert list(scratch.iterdir()) == []
 
 
@@ -203,7 +209,7 @@ def test_signals_are_for_whoever_asked(setter: Typesetter) -> None:
     (setter.folder / "a.typ").write_text(PLAIN)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(setter._process.pid, number)
-    assert setter.pdf("a.typ", [], DATE).startswith(b"%PDF-")
+    assert set_by(setter, []).startswith(b"%PDF-")
 
 
 def test_it_is_no_part_of_the_terminals_group(setter: Typesetter) -> None:
