@@ -15,7 +15,14 @@ from facerecon.hashing import sha256_array
 from facerecon.pipeline.accounts import Stopwatch
 from facerecon.pipeline.drawings import Drawing, write_drawings
 from facerecon.pipeline.fusing import FusedPicture
-from facerecon.pipeline.invention import Correction, drift_warnings, identity_drift, measure_correction, summarize_doubt
+from facerecon.pipeline.invention import (
+    DOUBT_SHOWS,
+    Correction,
+    drift_warnings,
+    identity_drift,
+    measure_correction,
+    summarize_doubt,
+)
 from facerecon.profiles import Enhance, FusedRestore
 from facerecon.records import RGB, FaceView, FusedRecord, FusedRestoredRecord, ModelStamp, StepRecord
 from facerecon.stages import Recognizer, Restoration, RestorationFailure, Restorer
@@ -84,8 +91,7 @@ def _write(
         _map(run, fused, "change", change.map, "what the model changed in the fused picture (dark: nothing)"),
     ]
     if doubt:
-        shows = "the error that the model itself expects (dark: none, or not its pixels)"
-        drawings.append(_map(run, fused, "uncertainty", doubt.map, shows))
+        drawings.append(_map(run, fused, "uncertainty", doubt.map, DOUBT_SHOWS))
     digest, *_ = write_drawings(run, drawings)
     path, change_path, *doubt_path = (drawing.path for drawing in drawings)
     return FusedRestoredRecord(

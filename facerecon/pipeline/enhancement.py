@@ -20,6 +20,7 @@ from facerecon.pipeline.correcting import correct_fused
 from facerecon.pipeline.drawings import Drawing, write_drawings
 from facerecon.pipeline.fusing import FusedPicture, fused_shots, neighbours_of, shots_for, write_fused
 from facerecon.pipeline.invention import (
+    DOUBT_SHOWS,
     Invention,
     drift_warnings,
     identity_drift,
@@ -224,8 +225,7 @@ class _Enhancement:
             shows = "detail that the original is too coarse to hold (dark: none)"
             drawings.append(self._map(record, "invented", invention.map, shows))
         if doubt:
-            shows = "the error that the model itself expects (dark: none, or not its pixels)"
-            drawings.append(self._map(record, "uncertainty", doubt.map, shows))
+            drawings.append(self._map(record, "uncertainty", doubt.map, DOUBT_SHOWS))
         digest, *_ = write_drawings(self.run, drawings)
         return RestoredRecord(
             id=f"{record.id}/{kind}{self.run.suffix}",

@@ -22,6 +22,8 @@ CEILING_DB = 88.131
 """What stands for equal pictures: a mean square error of 1e-4."""
 FULL_SCALE_LEVELS = 24.0
 """The maps' brightest colour: root-mean-square detail, or an expected error, of this many grey levels or more."""
+DOUBT_SHOWS = "the error that the model itself expects (dark: none, or not its pixels)"
+"""What the map of a `Doubt` shows, for its label."""
 
 
 @dataclass(frozen=True, eq=False)

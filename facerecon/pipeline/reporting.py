@@ -72,9 +72,11 @@ def report(
     with case.stage("report", details, case.digests()) as run:
         page, document = f"report/report{run.suffix}.html", f"report/report{run.suffix}.pdf"
         with contextlib.ExitStack() as stack:
-            with watch.measure("pdf"):
+            finished = None
+            if pdf is not None:
                 # Set by a process of its own, while the page is rendered here.
-                finished = stack.enter_context(pdf(content)) if pdf is not None else None
+                with watch.measure("pdf"):
+                    finished = stack.enter_context(pdf(content))
             with watch.measure("html"):
                 run.write(page, html(content).encode())
             context.listener.advanced("report")

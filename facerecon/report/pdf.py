@@ -60,7 +60,7 @@ def setting_pdf(report: CaseReport, language: Language = ENGLISH) -> Iterator[Ca
             try:
                 return first()
             except TypesettingError as error:
-                # Marks no font can set on their letter; a report that names them by number is better than none.
+                # Marks that no one font can set on their letter: better a report that names them by number than none.
                 if "could not be displayed" not in str(error):
                     raise
             with _setting(content, report.attachments, language, strict=True) as second:

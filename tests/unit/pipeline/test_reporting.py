@@ -56,6 +56,12 @@ def test_psnr_and_ssim_ignore_gain_and_offset_only() -> None:
     assert ssim(noisy, truth) < ssim(dim, truth) <= 1
 
 
+def test_no_time_is_told_for_a_pdf_that_nobody_wanted(tmp_path: Path) -> None:
+    case = extracted(tmp_path / "c", walk(6))
+    report(case, lambda _: "<p>", None, Context(profile(), Silent()))
+    assert list(case.runs("report")[-1].details["durations_s"]) == ["html"]
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_pdf_is_set_while_the_page_is_rendered_and_ends_with_the_stage(tmp_path: Path, fails: bool) -> None:
     case = extracted(tmp_path / "c", walk(6))
