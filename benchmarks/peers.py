@@ -216,9 +216,9 @@ class Peer:
         import torch
         from detection import open_upstream
 
-        from facerecon.engines.embedders import DESIGNS
+        from facerecon.engines.embedding_networks import DESIGNS
+        from facerecon.engines.restoring_networks import restoring_network
         from facerecon.engines.states import load_into
-        from facerecon.engines.trained import restoring_network
         from facerecon.weights import entry
 
         torch.set_grad_enabled(False)

@@ -73,8 +73,9 @@ def replay(
     """Do every stage of a case again in a new case, from the recorded profile, settings and source, and compare.
 
     On the same machine with the same versions every output must be bit-identical. Where processor, device, driver,
-    operating system, torch, OpenCV or FFmpeg differ, pictures need a PSNR of 45 dB and similarities may be 0.01 off.
-    Exit 4 outside of that. Stages that cannot be done again (the gallery is not there) are named, and do not count.
+    operating system, torch, ONNX Runtime, OpenCV or FFmpeg differ, pictures need a PSNR of 45 dB and similarities may
+    be 0.01 off. Exit 4 outside of that. Stages that cannot be done again (the gallery is not there) are named, and do
+    not count.
     """
     console = Console(quiet=quiet, as_json=as_json)
     verify(case)

@@ -186,9 +186,8 @@ class Workbench:
 
     @cached_property
     def _runtime(self) -> dict[str, Any]:
-        from facerecon.engines.runtime import describe_runtime, make_deterministic
+        from facerecon.engines.runtime import describe_runtime
 
-        make_deterministic(self.profile.seed)
         return {**software(), **describe_runtime()}
 
     def require_weights(self, *, enhance: bool, recognize: bool) -> None:
@@ -294,7 +293,10 @@ class Workbench:
 
         given = tuple(files or ())
         if given not in self._calibrations:
-            shipped = sorted((data_folder("weights") / "calibrations").glob("*.json"))
+            # Another recognizer's would be left aside in any case.
+            own = f"{self.recognizer.stamp.id}-"
+            folder = data_folder("weights") / "calibrations"
+            shipped = sorted(path for path in folder.glob("*.json") if path.name.startswith(own))
             documents = [read_calibration(path) for path in given or shipped]
             self._calibrations[given] = Calibrations(documents, self.recognizer, asked_for=bool(given))
         return self._calibrations[given]

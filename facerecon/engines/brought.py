@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 
+from facerecon.engines.by_torch import make_deterministic
 from facerecon.engines.enlarging import Enlarger, Shape
 from facerecon.engines.gfpgan import call_gfpgan, call_restoreformer
 from facerecon.engines.parsing import FaceParser
 from facerecon.engines.restoring import FaceRestorer
-from facerecon.engines.runtime import choose_precision
+from facerecon.engines.runtime import Device, choose_precision
 from facerecon.engines.stamps import make_brought_stamp
 from facerecon.engines.states import read_tensors
 from facerecon.engines.variants import Variants
@@ -40,7 +41,7 @@ class _Brought:
 
 def open_brought(
     checkpoint: Checkpoint,
-    device: torch.device,
+    device: Device,
     *,
     precision: str = "auto",
     tile_px: int = 256,
@@ -58,6 +59,7 @@ def open_brought(
         ResourceError: spandrel is not installed, or the file cannot be read.
         IntegrityError: the digest is another one, the file holds more than tensors, or they fit no network.
     """
+    make_deterministic()
     spandrel = _import_spandrel()
     tensors = read_tensors(checkpoint.file.name, checkpoint_bytes(checkpoint))
     model = _recognised(spandrel, checkpoint, tensors)

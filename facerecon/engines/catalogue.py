@@ -1,38 +1,33 @@
 """Which engine runs which weights: the one module of this package that commands import.
 
-Owns the choice by registry entry. What it returns fulfils the Protocols of facerecon.stages.
+Owns the choice by registry entry. What it returns fulfils the Protocols of facerecon.stages. Modules that import torch
+are imported when a model needs it: a usual run on a CPU does without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
-from facerecon.engines import esrgan, gfpgan, runtime, trained
-from facerecon.engines.adaptive import AdaptiveEmbedder
-from facerecon.engines.brought import open_brought
+from facerecon.engines.architectures import DETECTORS, ENLARGERS, FACE_GENERATORS, OWN_RESTORERS, RECOGNIZERS
+from facerecon.engines.arrays import Arrays
 from facerecon.engines.chips import Upscale
-from facerecon.engines.embedders import DESIGNS, Embedder
 from facerecon.engines.enlarging import Enlarger
 from facerecon.engines.own import read_own
-from facerecon.engines.parsing import FaceParser
 from facerecon.engines.restoring import FaceRestorer
-from facerecon.engines.retinaface import ARCHITECTURES, RetinaFaceDetector
-from facerecon.engines.states import State
+from facerecon.engines.runtime import Device, choose_device
+from facerecon.engines.trained import open_trained_restorer
 from facerecon.engines.views import Views
 from facerecon.errors import UsageError
 from facerecon.profiles import not_a_corrector
 from facerecon.stages import Detector, Recognizer
 from facerecon.weights import Checkpoint, Entry, Registry, load_registry, locate
 
+if TYPE_CHECKING:
+    from facerecon.engines.parsing import FaceParser
+
 MaskSource = Literal["auto", "parsenet", "ellipse", "square"]
 _PARSER = "parsenet"
-_FACE_RESTORERS: Mapping[str, Callable[..., FaceRestorer]] = {
-    **dict.fromkeys(gfpgan.ARCHITECTURES, gfpgan.open_face_restorer),
-    **dict.fromkeys(trained.ARCHITECTURES, trained.open_trained_restorer),
-}
 _BEST_DETECTOR, _OFFLINE_DETECTOR = "retinaface-resnet50", "retinaface-mobile0.25"
 
 
@@ -56,9 +51,11 @@ def open_detector(
     if weights_id == "auto":
         weights_id = _BEST_DETECTOR if locate(known.entry(_BEST_DETECTOR)) else _OFFLINE_DETECTOR
     item = known.entry(weights_id)
-    if item.architecture not in ARCHITECTURES:
+    if item.architecture not in DETECTORS:
         raise _wrong_kind(item, "face detector")
-    return RetinaFaceDetector(item, _prepare(device), min_score=min_score, nms_iou=nms_iou, batch=batch)
+    from facerecon.engines.retinaface import RetinaFaceDetector
+
+    return RetinaFaceDetector(item, choose_device(device), min_score=min_score, nms_iou=nms_iou, batch=batch)
 
 
 def open_restorer(
@@ -89,12 +86,14 @@ def open_restorer(
     known = registry or load_registry()
     if isinstance(weights, Checkpoint):
         _refuse_denoise(weights.id, denoise)
-        where = _prepare(device)
+        where = choose_device(device)
         own = read_own(weights)
         if own is not None:
             masked = _masked(own[0], known, where, mask, batch)
             return _open_own_restorer(*own, where, precision=precision, batch=batch, blend=blend, **masked)
         _refuse_square(weights.id, mask)
+        from facerecon.engines.brought import open_brought
+
         return open_brought(
             weights,
             where,
@@ -105,10 +104,12 @@ def open_restorer(
             find_parser=lambda: _open_parser(known, where, mask, batch),
         )
     item = known.entry(weights)
-    if item.architecture in esrgan.ARCHITECTURES:
-        return esrgan.open_esrgan(
+    if item.architecture in ENLARGERS:
+        from facerecon.engines.esrgan import open_esrgan
+
+        return open_esrgan(
             item,
-            _prepare(device),
+            choose_device(device),
             precision=precision,
             tile_px=tile_px,
             batch=batch,
@@ -116,19 +117,26 @@ def open_restorer(
             denoise=denoise,
             registry=known,
         )
-    opened = _FACE_RESTORERS.get(item.architecture)
-    if opened is not None:
+    if item.architecture in (*FACE_GENERATORS, *OWN_RESTORERS):
         _refuse_denoise(item.id, denoise)
-        where = _prepare(device)
+        where = choose_device(device)
         masked = _masked(item, known, where, mask, batch)
-        return opened(item, where, precision=precision, batch=batch, blend=blend, **masked)
+        return _face_restorer(item)(item, where, precision=precision, batch=batch, blend=blend, **masked)
     raise _wrong_kind(item, "restorer")
 
 
-def _open_own_restorer(item: Entry, state: State, device: torch.device, **how: Any) -> FaceRestorer:
-    if item.architecture not in trained.ARCHITECTURES:
+def _face_restorer(item: Entry) -> Callable[..., FaceRestorer]:
+    if item.architecture in OWN_RESTORERS:
+        return open_trained_restorer
+    from facerecon.engines.gfpgan import open_face_restorer
+
+    return open_face_restorer
+
+
+def _open_own_restorer(item: Entry, state: Arrays, device: Device, **how: Any) -> FaceRestorer:
+    if item.architecture not in OWN_RESTORERS:
         raise _wrong_kind(item, "restorer")
-    return trained.open_trained_restorer(item, device, state=state, **how)
+    return open_trained_restorer(item, device, state=state, **how)
 
 
 def open_corrector(
@@ -150,11 +158,11 @@ def open_corrector(
     """
     known = registry or load_registry()
     found = read_own(weights) if isinstance(weights, Checkpoint) else (known.entry(weights), None)
-    if found is None or found[0].architecture not in trained.ARCHITECTURES:
+    if found is None or found[0].architecture not in OWN_RESTORERS:
         raise UsageError(not_a_corrector(weights.file if isinstance(weights, Checkpoint) else weights))
     item, state = found
-    where = _prepare(device)
-    return trained.open_trained_restorer(item, where, precision=precision, batch=1, blend=blend, scale=1, state=state)
+    where = choose_device(device)
+    return open_trained_restorer(item, where, precision=precision, batch=1, blend=blend, scale=1, state=state)
 
 
 def open_upscaler(weights_id: str, *, device: str = "auto", registry: Registry | None = None) -> Enlarger:
@@ -176,9 +184,9 @@ def _refuse_denoise(model: str, denoise: float) -> None:
         raise UsageError(f"{model} has no denoise strength")
 
 
-def _masked(item: Entry, registry: Registry, device: torch.device, mask: MaskSource, batch: int) -> dict[str, Any]:
+def _masked(item: Entry, registry: Registry, device: Device, mask: MaskSource, batch: int) -> dict[str, Any]:
     """Return what bounds the faces that a model draws: the arguments of its opening."""
-    ours = item.architecture in trained.ARCHITECTURES
+    ours = item.architecture in OWN_RESTORERS
     if ours and mask != "parsenet":
         return {"bounds": "ellipse" if mask == "ellipse" else "square"}
     if not ours:
@@ -191,10 +199,12 @@ def _refuse_square(model: str, mask: MaskSource) -> None:
         raise UsageError(f"{model} draws a face and no whole square; use mask auto, parsenet or ellipse")
 
 
-def _open_parser(registry: Registry, device: torch.device, mask: MaskSource, batch: int) -> FaceParser | None:
+def _open_parser(registry: Registry, device: Device, mask: MaskSource, batch: int) -> FaceParser | None:
     item = next((item for item in registry.weights if item.architecture == "parsenet"), None)
     if mask == "ellipse" or (mask == "auto" and (item is None or locate(item) is None)):
         return None
+    from facerecon.engines.parsing import FaceParser
+
     return FaceParser(registry.entry(_PARSER) if item is None else item, device, batch=batch)
 
 
@@ -219,13 +229,15 @@ def open_recognizer(
         UsageError: the weights are unknown, or of no recognizer, or `jitter` is out of range.
         ResourceError: the weights or the device are not here.
         IntegrityError: the weights are not the pinned ones, or those that were named.
-        IntegrityError: the weights are not the pinned ones.
     """
     known = registry or load_registry()
     item, state = (known.entry(weights), None) if isinstance(weights, str) else _own(weights)
-    if item.architecture not in DESIGNS:
+    if item.architecture not in RECOGNIZERS:
         raise _wrong_kind(item, "recognizer")
-    views, where = Views(flip=flip, jitter=jitter, upscale=upscale, seed=seed), _prepare(device)
+    from facerecon.engines.adaptive import AdaptiveEmbedder
+    from facerecon.engines.embedders import Embedder
+
+    views, where = Views(flip=flip, jitter=jitter, upscale=upscale, seed=seed), choose_device(device)
     opened = Embedder(item, where, batch=batch, views=views, state=state)
     if item.capabilities.teacher is None:
         return opened
@@ -233,16 +245,11 @@ def open_recognizer(
     return AdaptiveEmbedder(item, base, opened, Embedder(base, where, batch=batch, views=views))
 
 
-def _own(checkpoint: Checkpoint) -> tuple[Entry, State]:
+def _own(checkpoint: Checkpoint) -> tuple[Entry, Arrays]:
     own = read_own(checkpoint)
     if own is None:
         raise UsageError(f"{checkpoint.file} is no recognizer that `facerecon train` made")
     return own
-
-
-def _prepare(device: str) -> torch.device:
-    runtime.make_deterministic()
-    return runtime.choose_device(device)
 
 
 def _wrong_kind(item: Entry, wanted: str) -> UsageError:

@@ -6,11 +6,8 @@ Owns only that.
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 import warnings
-from importlib.metadata import distribution
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -42,20 +39,6 @@ def _torchvision() -> Any:
         for name in _COMPILER:
             del sys.modules[name]
     return importlib.import_module("torchvision")
-
-
-def torchvision_version() -> str:
-    """Return torchvision's version with its build ("0.29.2+cu132"), without importing it.
-
-    Only the package's own file names the build; what pip wrote down has the number alone.
-    """
-    installed = distribution("torchvision")
-    try:
-        text = Path(str(installed.locate_file("torchvision/version.py"))).read_text(encoding="utf-8")
-    except OSError:
-        return installed.version
-    told = re.search(r"""^__version__ = ["'](.+)["']$""", text, re.MULTILINE)
-    return told[1] if told else installed.version
 
 
 def network_class(module: str, name: str) -> type[nn.Module]:

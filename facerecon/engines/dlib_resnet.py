@@ -1,31 +1,15 @@
-"""dlib's face recognition network in torch (King 2017; residual networks after He et al. 2015).
+"""dlib's face recognition network in torch (King 2017; residual networks after He et al. 2015): for GPUs and training.
 
-Owns the network's shape only; on the same 150x150 chip its vectors equal dlib's own to about 3e-7.
+On the same 150x150 chip its vectors equal dlib's own to about 3e-7.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-_MEAN_RGB = (122.782, 117.001, 104.298)
-_RANGE = 256.0
-_DIMENSIONS = 128
-# Residual pairs per width, and the convolutions (by number) that halve the size.
-_WIDTHS = (32,) * 6 + (64,) * 8 + (128,) * 6 + (256,) * 8
-_HALVING = frozenset({7, 15, 21, 27})
-
-
-def conv_shapes() -> Iterator[tuple[int, int, int]]:
-    """Yield (outputs, inputs, kernel side) of the 29 convolutions, in order."""
-    yield _WIDTHS[0], 3, 7
-    inputs = _WIDTHS[0]
-    for outputs in _WIDTHS:
-        yield outputs, inputs, 3
-        inputs = outputs
+from facerecon.engines.dlib_shape import DIMENSIONS, HALVING, MEAN_RGB, RANGE, WIDTHS, conv_shapes
 
 
 class DlibResNet(nn.Module):
@@ -37,13 +21,13 @@ class DlibResNet(nn.Module):
         self.convs = nn.ModuleList(
             _convolution(index, outputs, inputs, side) for index, (outputs, inputs, side) in enumerate(conv_shapes())
         )
-        self.projection = nn.Linear(_WIDTHS[-1], _DIMENSIONS, bias=False)
+        self.projection = nn.Linear(WIDTHS[-1], DIMENSIONS, bias=False)
         self.mean: torch.Tensor
-        self.register_buffer("mean", torch.tensor(_MEAN_RGB).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(MEAN_RGB).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, chips: torch.Tensor) -> torch.Tensor:
         """Return one vector per chip."""
-        x = self.convs[0]((chips - self.mean) / _RANGE)
+        x = self.convs[0]((chips - self.mean) / RANGE)
         x = F.max_pool2d(F.relu_(x), 3, 2)
         for first in range(1, len(self.convs), 2):
             y = self.convs[first + 1](F.relu_(self.convs[first](x)))
@@ -64,7 +48,7 @@ class StudentResNet(DlibResNet):
         super().__init__()
         self.centre: torch.Tensor
         self.radius: torch.Tensor
-        self.register_buffer("centre", torch.zeros(_DIMENSIONS))
+        self.register_buffer("centre", torch.zeros(DIMENSIONS))
         self.register_buffer("radius", torch.ones(()))
 
     def rescaled(self, vectors: torch.Tensor) -> torch.Tensor:
@@ -74,7 +58,7 @@ class StudentResNet(DlibResNet):
 
 
 def _convolution(index: int, outputs: int, inputs: int, side: int) -> nn.Conv2d:
-    halved = index == 0 or index in _HALVING
+    halved = index == 0 or index in HALVING
     return nn.Conv2d(inputs, outputs, side, stride=2 if halved else 1, padding=0 if halved else 1)
 
 

@@ -1,4 +1,4 @@
-"""Recognition: faces to vectors. Owns which network, framing and input belong together, averaging, and batching.
+"""Recognition: faces to vectors. Owns dlib's framing, averaging, and batching.
 
 A face's vector is the mean over its views (facerecon.engines.views), normalised where the model's metric is cosine.
 Measured for dlib on LFW (1,780 pictures, 6,548 genuine and 3.2 million impostor comparisons), true accepts at 1 % false
@@ -8,21 +8,19 @@ against pristine ones, in the same order: 0.691, 0.669, 0.709.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
-import torch
-from torch import nn
 
-from facerecon.engines import arcface, facenet
+from facerecon.engines.architectures import DLIB, DLIB_STUDENT
+from facerecon.engines.arrays import Arrays, Weights, load_arrays
+from facerecon.engines.by_onnx import Session
 from facerecon.engines.cores import on_cores
-from facerecon.engines.dlib_resnet import DlibResNet, StudentResNet
-from facerecon.engines.runtime import memory_guard
+from facerecon.engines.dlib_shape import DIMENSIONS
+from facerecon.engines.runtime import Device, memory_guard
 from facerecon.engines.stamps import make_stamp
-from facerecon.engines.states import State, fill, load_state
 from facerecon.engines.views import Framing, Views
 from facerecon.hashing import sha256_array
 from facerecon.records import RGB, Embedding, FaceView, Metric, ModelStamp, Vector, unit_length
@@ -42,30 +40,17 @@ DLIB_FRAMING = Framing(
 )
 
 
-@dataclass(frozen=True)
-class Design:
-    """What belongs to one network: where faces lie on its chips, and what is done to RGB chips in 0..255 before it.
-
-    `channels_last` is the faster memory layout, for networks that can take it.
-    """
-
-    framing: Framing
-    empty_network: Callable[[], nn.Module]
-    prepared: Callable[[torch.Tensor], torch.Tensor]
-    channels_last: bool = True
+class Network(Protocol):
+    """A recognizer's network: where faces lie on its chips, and stacks of chips to vectors."""
 
     @property
-    def memory_format(self) -> torch.memory_format:
-        """The layout of weights and chips."""
-        return torch.channels_last if self.channels_last else torch.contiguous_format
+    def framing(self) -> Framing:
+        """Where faces lie on its chips."""
+        ...
 
-
-DESIGNS: Mapping[str, Design] = {
-    "dlib-resnet": Design(DLIB_FRAMING, DlibResNet, lambda chips: chips),
-    "dlib-resnet-student": Design(DLIB_FRAMING, StudentResNet, lambda chips: chips),
-    "arcface-ir-se50": Design(arcface.FRAMING, arcface.empty_network, arcface.prepared, channels_last=False),
-    "inception-resnet-v1": Design(facenet.FRAMING, facenet.InceptionResnetV1, facenet.prepared),
-}
+    def run(self, stacks: Sequence[RGB]) -> list[Vector]:
+        """Return the vectors, float32 (n, dimensions), of each stack of chips, uint8 (n, side, side, 3)."""
+        ...
 
 
 class Embedder:
@@ -74,25 +59,32 @@ class Embedder:
     def __init__(
         self,
         item: Entry,
-        device: torch.device,
+        device: Device,
         *,
         batch: int = 32,
         views: Views | None = None,
-        state: State | None = None,
+        state: Arrays | None = None,
     ) -> None:
-        """Load the network of `item`, whose architecture is in `DESIGNS`; `batch` is the number of chips per pass.
+        """Load the network of `item`, an architecture of `RECOGNIZERS`; `batch` is the number of chips per pass.
 
-        `state` holds the tensors of a file that is in no registry.
+        `state` holds the arrays of a file that is in no registry. On a CPU dlib's network runs by ONNX Runtime.
 
         Raises:
             ResourceError: the weights are not here.
             IntegrityError: they are not the pinned ones, or no state of that network.
         """
-        self._design = DESIGNS[item.architecture]
-        network = self._design.empty_network()
-        fill(network, load_state(item) if state is None else state, item)
-        self._network = network.to(memory_format=self._design.memory_format).to(device)
-        self._device, self._batch, self._views = device, batch, views or Views()
+        self._rescaled: _Rescaled | None = None
+        if item.architecture in (DLIB, DLIB_STUDENT):
+            arrays = load_arrays(item) if state is None else state
+            if item.architecture == DLIB_STUDENT:
+                self._rescaled = _Rescaled(Weights(item, arrays))
+            if device.type == "cpu":
+                self._network: Network = _Dlib(item, arrays)
+            else:
+                self._network = _by_torch(item, device, arrays)
+        else:
+            self._network = _by_torch(item, device, state)
+        self._batch, self._views = batch, views or Views()
         self._known: dict[str, Embedding] = {}
         self._stamp, self._capabilities = make_stamp(item, device, "fp32"), item.capabilities
 
@@ -116,7 +108,7 @@ class Embedder:
     @property
     def treatment(self) -> str:
         """What besides the weights makes the vector: alignment, chip, resampling, averaging."""
-        framing = self._design.framing
+        framing = self._network.framing
         return f"{framing.name}, {framing.side_px} px, {self._views.treatment}"
 
     def embed(self, faces: Sequence[FaceView]) -> list[Embedding]:
@@ -134,7 +126,7 @@ class Embedder:
         return found
 
     def _cut(self, face: FaceView) -> Iterator[RGB]:
-        return self._views.cut(face, self._design.framing)
+        return self._views.cut(face, self._network.framing)
 
     def _embedded(self, faces: Sequence[RGB]) -> list[Embedding]:
         """Return the embedding of each face, given its chips (views, side, side, 3); a known face is not seen again.
@@ -161,31 +153,60 @@ class Embedder:
                 found.extend(vectors[0] for vectors in self._run([square[None] for square in together]))
         return found
 
-    @torch.inference_mode()
     def _run(self, stacks: Sequence[RGB]) -> list[Vector]:
-        """Return the vectors (n, dimensions) of each stack of chips (n, side, side, 3).
-
-        On a CPU each stack has a pass and a core of its own, so that its vectors do not depend on the others.
-        """
-        if not stacks:
-            return []
-        if self._device.type == "cpu":
-            return on_cores(self._pass, stacks)
-        counts = [len(each) for each in stacks]
-        vectors = self._pass(np.concatenate(stacks))
-        return np.split(vectors, np.cumsum(counts)[:-1])
-
-    def _pass(self, chips: RGB) -> Vector:
-        stack = torch.from_numpy(np.ascontiguousarray(chips)).to(self._device).permute(0, 3, 1, 2).float()
-        prepared = self._design.prepared(stack).contiguous(memory_format=self._design.memory_format)
-        vectors: Vector = self._network(prepared).cpu().numpy()
-        return vectors
+        """Return the vectors (n, dimensions) of each stack of chips (n, side, side, 3)."""
+        return self._network.run(stacks) if stacks else []
 
     def _averaged(self, vectors: Vector) -> Embedding:
         mean = np.asarray(np.mean(vectors, axis=0, dtype=np.float32))
-        if isinstance(self._network, StudentResNet):
-            mean = self._network.rescaled(torch.from_numpy(mean)[None])[0].cpu().numpy()
+        if self._rescaled is not None:
+            mean = self._rescaled(mean)
         return Embedding(self._stamp.id, unit_length(mean) if self.metric == "cosine" else mean, self.metric)
+
+
+def _by_torch(item: Entry, device: Device, state: Arrays | None) -> Network:
+    from facerecon.engines.embedding_networks import open_network
+
+    return open_network(item, device, state)
+
+
+class _Dlib:
+    """dlib's network by ONNX Runtime: each stack has a core of its own, so that it does not depend on the others."""
+
+    framing = DLIB_FRAMING
+
+    def __init__(self, item: Entry, arrays: Arrays) -> None:
+        from facerecon.engines.dlib_graph import dlib_model
+
+        weights = Weights(item, arrays)
+        model = dlib_model(weights)
+        if item.architecture == DLIB_STUDENT:
+            _Rescaled(weights)
+        weights.finish()
+        self._session = Session(model.graph, model.weights, one_size=False)
+
+    def run(self, stacks: Sequence[RGB]) -> list[Vector]:
+        return on_cores(self._of_one, stacks)
+
+    def _of_one(self, chips: RGB) -> Vector:
+        given = np.ascontiguousarray(chips.transpose(0, 3, 1, 2), np.float32)
+        (vectors,) = self._session.run(["vectors"], {"chips": given})
+        return vectors
+
+
+class _Rescaled:
+    """A student's vector in the direction it has from the mean of all persons, as far from it as sharp faces' are.
+
+    A student that cannot know answers near that mean, which brings strangers nearer, too.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self._centre, self._radius = weights.take("centre", DIMENSIONS), weights.take("radius")
+
+    def __call__(self, vector: Vector) -> Vector:
+        offset = vector - self._centre
+        length = max(float(np.linalg.norm(offset)), 1e-12)
+        return np.asarray(self._centre + self._radius * (offset / np.float32(length)), np.float32)
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 
 from facerecon.engines import chips, pasting
 from facerecon.engines.retreats import Tiled, run_tiled
+from facerecon.engines.runtime import Device
 from facerecon.engines.tiling import Network, TilePlan
 from facerecon.errors import UsageError
 from facerecon.faces.alignment import FFHQ_512, Affine
@@ -39,7 +39,7 @@ class Shape:
     feather_px: int = 8
     tiled: bool = True
 
-    def plan(self, tile_px: int, batch: int, precision: Precision, device: torch.device) -> TilePlan:
+    def plan(self, tile_px: int, batch: int, precision: Precision, device: Device) -> TilePlan:
         """Return the tile plan to begin with; context and tiles are made multiples of the network's."""
         pass_px = CPU_PASS_PX if device.type == "cpu" else None
         if not self.tiled:
@@ -88,7 +88,6 @@ class Enlarger:
         """Return one outcome per face, in order; see `enlarge`."""
         return self.enlarge([face.pixels for face in faces])
 
-    @torch.inference_mode()
     def enlarge(self, pictures: Sequence[RGB]) -> list[RestorationOutcome]:
         """Return one outcome per picture (a face or a whole frame), in order; those of one size share passes.
 

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from facerecon.engines import compat
+from facerecon.engines.by_torch import make_deterministic
 from facerecon.engines.enlarging import Enlarger, Shape
-from facerecon.engines.runtime import choose_precision
+from facerecon.engines.runtime import Device, choose_precision
 from facerecon.engines.stamps import make_stamp
 from facerecon.engines.states import State, fill, load_state
 from facerecon.engines.variants import Variants
@@ -23,7 +24,6 @@ from facerecon.hashing import sha256_bytes
 from facerecon.records import ModelStamp
 from facerecon.weights import Entry, Registry
 
-ARCHITECTURES = ("rrdbnet-23", "srvgg-compact")
 # Which weights leave the noise in: the other end of the denoise strength.
 _WEAK_DENOISING: Mapping[str, str] = {"realesr-general-x4v3": "realesr-general-wdn-x4v3"}
 # RRDBNet sees further, but little of it: measured on a portrait, tile against whole picture, PSNR 42 dB with 16 px of
@@ -35,7 +35,7 @@ _FEATHER_PX = 8
 
 def open_esrgan(
     item: Entry,
-    device: torch.device,
+    device: Device,
     *,
     precision: str = "auto",
     tile_px: int = 256,
@@ -57,6 +57,7 @@ def open_esrgan(
     """
     chosen = choose_precision(item, device, precision)
     shape = Shape(_scale(item), item.capabilities.size_multiple, _CONTEXT_PX[item.architecture], _FEATHER_PX)
+    make_deterministic()
     network, stamp = empty_network(item), make_stamp(item, device, chosen)
     if denoise == 1:
         fill(network, load_state(item), item)

@@ -12,21 +12,20 @@ import torch
 from torch import nn
 
 from facerecon.engines import compat
+from facerecon.engines.by_torch import make_deterministic
 from facerecon.engines.parsing import FaceParser
 from facerecon.engines.pasting import SIDE_PX
 from facerecon.engines.restoring import FaceRestorer
-from facerecon.engines.runtime import choose_precision
+from facerecon.engines.runtime import Device, choose_precision
 from facerecon.engines.stamps import make_stamp
 from facerecon.engines.states import load_into
 from facerecon.engines.variants import Variants
 from facerecon.weights import Entry
 
-ARCHITECTURES = ("gfpgan-clean", "restoreformer")
-
 
 def open_face_restorer(
     item: Entry,
-    device: torch.device,
+    device: Device,
     *,
     precision: str = "auto",
     batch: int = 4,
@@ -43,6 +42,7 @@ def open_face_restorer(
         IntegrityError: they are not the pinned ones, or do not fit the network.
     """
     chosen = choose_precision(item, device, precision)
+    make_deterministic()
     network = empty_network(item.architecture)
     load_into(network, item)
     call = call_restoreformer if item.architecture == "restoreformer" else call_gfpgan

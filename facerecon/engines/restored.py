@@ -1,4 +1,4 @@
-"""What our own restoring networks answer, and how far they may doubt it. Owns the range of the scale that they tell."""
+"""What our own restoring networks answer, and how far they may doubt it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-# The scale stays between a quarter of a grey level and half of the range: its exponential is always a usable number.
-LEAST_SCALE, GREATEST_SCALE = 1e-3, 0.5
+from facerecon.engines.restorer_shapes import GREATEST_SCALE, LEAST_SCALE
+
 # How much smaller than usual the layers begin that lead to the output: a new network then changes little.
 SMALL_START = 0.1
 

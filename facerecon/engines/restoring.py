@@ -10,24 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
 from facerecon.engines import pasting
 from facerecon.engines.enlarging import check_blend, lanczos
-from facerecon.engines.parsing import FaceParser
 from facerecon.engines.pasting import BOUNDS_TEXT, SIDE_PX, Bounds, Mask
 from facerecon.engines.retreats import Tiled, run_tiled
 from facerecon.engines.runtime import memory_guard
 from facerecon.engines.squares import Square, to_full
-from facerecon.engines.tiling import Network, TilePlan
+from facerecon.engines.tiling import Network, TilePlan, as_tiles
 from facerecon.errors import RestorationError
 from facerecon.faces.alignment import Affine
 from facerecon.records import RGB, FaceView, ModelStamp
 from facerecon.stages import Levels, Restoration, RestorationFailure, RestorationOutcome
 from facerecon.weights import Precision
+
+if TYPE_CHECKING:
+    from facerecon.engines.parsing import FaceParser
 
 
 class FaceRestorer:
@@ -137,7 +139,6 @@ class FaceRestorer:
             mask = pasting.parsed_mask(drawn.ramp, from_full, width, height)
         return self._blend * mask
 
-    @torch.inference_mode()
     def _doubted(self, face: FaceView, drawn: _Drawn) -> Levels | None:
         """Return how far the square may be off, in grey levels; None when the network does not tell.
 
@@ -145,15 +146,14 @@ class FaceRestorer:
         """
         if self._doubt is None:
             return None
-        square = torch.from_numpy(self._square.cut_by(face.pixels, drawn.to_full))
+        square = self._square.cut_by(face.pixels, drawn.to_full)
         with memory_guard("face restoration"):
-            found = self._doubt(square.permute(2, 0, 1)[None].float().div_(255), drawn.tiled.plan.precision)
-        levels = found[0, 0].float().mul(255).cpu().numpy()
+            found = self._doubt(as_tiles(square[None]), drawn.tiled.plan.precision)
+        levels = found[0, 0] * np.float32(255)
         if not np.isfinite(levels).all():
             raise _UnusableDoubtError("the network's uncertainty was not finite")
         return np.asarray(np.clip(levels, 0, 255), dtype=np.float32)
 
-    @torch.inference_mode()
     def _draw(self, faces: Sequence[FaceView]) -> list[_Drawn | RestorationFailure]:
         """Align all faces, restore them in common passes, and find their masks; one answer per face, in order."""
         transforms, found = _aligned(faces)

@@ -1,26 +1,30 @@
-"""The machine the networks run on: device, precision, determinism, and a description of it all for the record.
+"""The machine the networks run on: device, precision, and a description of both for the record.
 
-Owns every global torch setting. Never picks a precision that a model does not declare.
+Never picks a precision that a model does not declare. Imports torch only where there may be a GPU: that takes longer,
+and more memory, than all that a run on a CPU needs besides.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import ctypes
 import platform
+import re
+import sys
 import warnings
 from collections.abc import Iterator
-from importlib.metadata import version
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import distribution, version
+from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
-from facerecon.engines.compat import torchvision_version
+from facerecon.engines.cores import core_count
 from facerecon.errors import ResourceError, UsageError
 from facerecon.weights import Capabilities, Precision
 
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_CUBLAS_WORKSPACE = ":4096:8"
+# What a driver of NVIDIA's brings, and the device of AMD's: without one of them torch finds no GPU.
+_DRIVERS, _AMD_DEVICE = ("libcuda.so.1", "nvcuda.dll"), "/dev/kfd"
 # Windows and Linux allocators, then CUDA's libraries, which raise a plain RuntimeError.
 _OUT_OF_MEMORY = (
     "not enough memory",
@@ -30,7 +34,31 @@ _OUT_OF_MEMORY = (
 )
 
 
-def choose_device(name: str = "auto") -> torch.device:
+class Device(Protocol):
+    """Where a network runs; `torch.device` is one. Its text is "cpu" or "cuda:N"."""
+
+    @property
+    def type(self) -> str:
+        """Its kind: "cpu" or "cuda"."""
+        ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """A `Device` that is no torch object; `index` counts CUDA devices, None on a CPU."""
+
+    type: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        """Return its name, as torch writes it."""
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+
+CPU = Place("cpu")
+
+
+def choose_device(name: str = "auto") -> Place:
     """Return the device for "auto" (the first CUDA device, else the CPU), "cpu", "cuda" or "cuda:N".
 
     Raises:
@@ -38,23 +66,37 @@ def choose_device(name: str = "auto") -> torch.device:
         ResourceError: there is no such device.
     """
     if name == "auto":
-        return torch.device("cuda:0" if _cuda_devices() else "cpu")
+        return Place("cuda", 0) if _cuda_devices() else CPU
     if name == "cpu":
-        return torch.device("cpu")
+        return CPU
     kind, _, number = name.partition(":")
     if kind != "cuda" or not (number.isdecimal() or name == "cuda"):
         raise UsageError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N")
     index = int(number or 0)
     if index >= _cuda_devices():
         raise ResourceError(f"no device {name} here, {_cuda_devices()} CUDA device(s) found; use --device cpu, or auto")
-    return torch.device(f"cuda:{index}")
+    return Place("cuda", index)
 
 
 def _cuda_devices() -> int:
+    if not _driver_present():
+        return 0
+    import torch
+
     with warnings.catch_warnings():
-        # A CUDA build of torch warns on a machine without a driver; that is a normal machine here.
+        # A CUDA build of torch warns on a machine whose driver finds no GPU; that is a normal machine here.
         warnings.simplefilter("ignore", UserWarning)
         return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+@lru_cache(maxsize=1)
+def _driver_present() -> bool:
+    """Say whether torch may find a GPU here."""
+    for name in _DRIVERS:
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(name)
+            return True
+    return Path(_AMD_DEVICE).exists()
 
 
 class Declared(Protocol):
@@ -71,7 +113,7 @@ class Declared(Protocol):
         ...
 
 
-def choose_precision(item: Declared, device: torch.device, wanted: str = "auto") -> Precision:
+def choose_precision(item: Declared, device: Device, wanted: str = "auto") -> Precision:
     """Return the precision a model runs in: `wanted` if it declares it, or with "auto" its first that is fast here.
 
     Raises:
@@ -88,11 +130,13 @@ def choose_precision(item: Declared, device: torch.device, wanted: str = "auto")
     return next((choice for choice in declared if choice in fast), "fp32")
 
 
-def fast_precisions(device: torch.device) -> tuple[Precision, ...]:
+def fast_precisions(device: Device) -> tuple[Precision, ...]:
     """Return the precisions that the hardware computes natively (bf16 on a CPU only with AVX512-BF16 or AMX)."""
     if device.type == "cpu":
         return ("bf16", "fp32") if cpu_has_bf16() else ("fp32",)
-    return ("fp16", "bf16", "fp32") if torch.cuda.get_device_capability(device) >= (8, 0) else ("fp16", "fp32")
+    import torch
+
+    return ("fp16", "bf16", "fp32") if torch.cuda.get_device_capability(str(device)) >= (8, 0) else ("fp16", "fp32")
 
 
 def cpu_has_bf16() -> bool:
@@ -102,14 +146,11 @@ def cpu_has_bf16() -> bool:
 
 
 def _cpu_flags() -> frozenset[str]:
-    capabilities = getattr(torch.cpu, "get_capabilities", None)
-    if capabilities is None:
-        return _flags_of_linux()
-    return frozenset(str(name) for name, present in capabilities().items() if present is True)
+    """Return what the processor says that it can do; of bf16, under any system."""
+    return _flags_of_linux() or _flags_of_torch()
 
 
 def _flags_of_linux() -> frozenset[str]:
-    """Read the flags from /proc/cpuinfo, for releases of torch that do not tell."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as stream:  # noqa: PTH123 - a kernel file
             line = next((text for text in stream if text.startswith("flags")), "")
@@ -118,45 +159,68 @@ def _flags_of_linux() -> frozenset[str]:
     return frozenset(line.split())
 
 
-def make_deterministic(seed: int = 0) -> None:
-    """Make equal inputs give equal outputs here: fixed seed, deterministic kernels, no TF32, no autotuning."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _CUBLAS_WORKSPACE)
-    torch.manual_seed(seed)
-    # As use_deterministic_algorithms(True), which also imports the compiler: a second at each start.
-    torch.set_deterministic_debug_mode("error")
-    # Filling every new tensor guards against reading uninitialised memory, at a price; no network here does that.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+def _flags_of_torch() -> frozenset[str]:
+    import torch
+
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)
+    return frozenset(str(name) for name, present in capabilities().items() if present is True)
 
 
 def describe_runtime() -> dict[str, Any]:
     """Return what the record needs to know of the machine (R09): versions, processor, devices, fast precisions."""
     import cv2
 
+    torch_version, cuda = _torch_build()
     return {
         "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "torchvision": torchvision_version(),
+        "torch": torch_version,
+        "torchvision": _build_of("torchvision"),
         "opencv": str(cv2.__version__),
         "onnxruntime": version("onnxruntime"),
         "cpu": platform.processor() or platform.machine(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_capability": _cpu_capability(),
         "cpu_bf16": cpu_has_bf16(),
-        "cpu_threads": torch.get_num_threads(),
-        "cuda": torch.version.cuda,
+        "cpu_threads": core_count(),
+        "cuda": cuda,
         "cuda_driver": _driver(),
         "devices": ["cpu", *(_describe_cuda(index) for index in range(_cuda_devices()))],
         "fast_precisions": {str(device): list(fast_precisions(device)) for device in _all_devices()},
     }
 
 
-def _all_devices() -> list[torch.device]:
-    return [torch.device("cpu"), *(torch.device(f"cuda:{index}") for index in range(_cuda_devices()))]
+def _torch_build() -> tuple[str, str | None]:
+    """Return torch's version with its build ("2.14.1+cu132"), and the CUDA it was built for; torch is not imported."""
+    told = re.search(r"""^cuda\b[^=]*= ["'](.+)["']$""", _version_file("torch"), re.MULTILINE)
+    return _build_of("torch"), told[1] if told else None
+
+
+def _build_of(package: str) -> str:
+    """Return a package's version with its build: only its own file names that, what pip wrote down has the number."""
+    told = re.search(r"""^__version__ = ["'](.+)["']$""", _version_file(package), re.MULTILINE)
+    return told[1] if told else version(package)
+
+
+def _version_file(package: str) -> str:
+    try:
+        return Path(str(distribution(package).locate_file(f"{package}/version.py"))).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _cpu_capability() -> str:
+    """Return the widest vector instructions that the networks' kernels choose among, as torch names them."""
+    flags = _cpu_flags()
+    names = {"AVX512": {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma"}, "AVX2": {"avx2", "fma"}}
+    return next((name for name, needed in names.items() if needed <= flags), "DEFAULT")
+
+
+def _all_devices() -> list[Place]:
+    return [CPU, *(Place("cuda", index) for index in range(_cuda_devices()))]
 
 
 def _describe_cuda(index: int) -> str:
+    import torch
+
     properties = torch.cuda.get_device_properties(index)
     memory, capability = properties.total_memory // 2**20, f"{properties.major}.{properties.minor}"
     return f"cuda:{index} {properties.name}, {memory} MiB, compute capability {capability}"
@@ -173,14 +237,16 @@ def _driver() -> str | None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Say whether a network failed for lack of memory, on a GPU or on the CPU."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def release_cached_memory() -> None:
     """Give back what torch keeps of the GPU's memory for later, so that a smaller attempt finds it in one piece."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-
+from facerecon.engines.runtime import Device
 from facerecon.records import ModelStamp
 from facerecon.weights import Checkpoint, Entry, Precision
 
 NOT_STATED = "not stated"
 
 
-def make_stamp(item: Entry, device: torch.device, precision: Precision) -> ModelStamp:
+def make_stamp(item: Entry, device: Device, precision: Precision) -> ModelStamp:
     """Return the stamp of `item` running on `device` in `precision`."""
     return ModelStamp(
         id=item.id,
@@ -29,7 +28,7 @@ def make_stamp(item: Entry, device: torch.device, precision: Precision) -> Model
 
 
 def make_brought_stamp(
-    checkpoint: Checkpoint, role: str, architecture: str, device: torch.device, precision: Precision
+    checkpoint: Checkpoint, role: str, architecture: str, device: Device, precision: Precision
 ) -> ModelStamp:
     """Return the stamp of a file that the user brought: nobody has stated its licence or its training data."""
     return ModelStamp(

@@ -1,35 +1,27 @@
-"""State dicts from verified bytes: official .pth files, our own safetensors, and packaged files converted once.
+"""State dicts for torch networks, from verified bytes: official .pth files, safetensors, and packaged files.
 
-Owns the conversion cache. Never unpickles code (`weights_only=True`) and never returns tensors from unverified bytes.
+Never unpickles code (`weights_only=True`) and never returns tensors from unverified bytes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
 
-from facerecon.engines import packaged
-from facerecon.errors import IntegrityError, ResourceError
-from facerecon.hashing import sha256_bytes
-from facerecon.resources import weights_cache
-from facerecon.weights import Entry, verified_bytes, write_atomically
+from facerecon.engines.arrays import Arrays, converted
+from facerecon.errors import IntegrityError
+from facerecon.weights import Entry, verified_bytes
 
 State = dict[str, torch.Tensor]
-_CONVERTERS: Mapping[str, Callable[[bytes], State]] = {
-    "retinaface-mobile0.25": packaged.retinaface_state,
-    "rrdbnet-23": packaged.rrdbnet_state,
-    "dlib-resnet": packaged.dlib_state,
-}
 _WRAPPERS = ("params_ema", "params", "state_dict", "model")
 
 
@@ -42,7 +34,7 @@ def load_state(item: Entry) -> State:
     """
     data = verified_bytes(item)
     if item.provider == "packaged":
-        return safetensors.torch.load(_converted(item, data))
+        return safetensors.torch.load(converted(item, data))
     return {name.removeprefix("module."): tensor for name, tensor in _unwrapped(read_tensors(item.file, data)).items()}
 
 
@@ -104,46 +96,23 @@ def load_into(network: nn.Module, item: Entry) -> None:
     fill(network, load_state(item), item)
 
 
-def fill(network: nn.Module, state: State, item: Entry) -> None:
-    """Put a state into its network, every key of both accounted for, and set it to inference.
+def fill(network: nn.Module, state: Mapping[str, torch.Tensor] | Arrays, item: Entry) -> None:
+    """Put a state, tensors or arrays, into its network, every key of both accounted for, and set it to inference.
 
     Raises:
         IntegrityError: the keys or shapes do not fit.
     """
     try:
-        network.load_state_dict(state, strict=True)
+        network.load_state_dict(as_tensors(state), strict=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise IntegrityError(f"{item.id} does not fit the network {item.architecture}: {reason}") from error
     network.eval().requires_grad_(False)
 
 
-def _converted(item: Entry, source: bytes) -> bytes:
-    """Return the packaged file as safetensors: from the cache if it is there, else converted, and kept if possible."""
-    path = weights_cache() / item.file
-    cached = _read_if_there(path)
-    if cached is not None:
-        _verify_conversion(item, cached, f"{path} is not the pinned conversion of {item.id}; delete it, it is rebuilt")
-        return cached
-    data = safetensors.torch.save(_CONVERTERS[item.architecture](source))
-    _verify_conversion(item, data, f"converting {item.id} did not give the pinned result; report this as a bug")
-    # A cache that cannot be written costs a second on the next start; it is no reason to stop this run.
-    with contextlib.suppress(ResourceError):
-        write_atomically(path, data)
-    return data
-
-
-def _read_if_there(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def _verify_conversion(item: Entry, data: bytes, complaint: str) -> None:
-    found = sha256_bytes(data)
-    if found != item.converted_sha256:
-        raise IntegrityError(f"{complaint} (expected SHA-256 {item.converted_sha256}, found {found})")
+def as_tensors(state: Mapping[str, torch.Tensor] | Arrays) -> State:
+    """Return a state as tensors; arrays are copied, since theirs may be bytes that nobody may write to."""
+    return {name: torch.tensor(each) if isinstance(each, np.ndarray) else each for name, each in state.items()}
 
 
 def _unwrapped(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,10 +18,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from facerecon.engines.restored import Restored, begin_small, check_size, corrected
+from facerecon.engines.restorer_shapes import FOLD
 
 WIDTHS = (32, 64, 160, 320)
 BLOCKS = 2
-_FOLD = 2
 
 
 class UNet(nn.Module):
@@ -36,13 +36,13 @@ class UNet(nn.Module):
         super().__init__()
         self.widths, self.blocks = tuple(widths), blocks
         self.multiple = 2 ** len(self.widths)
-        self.entry = _conv3(3 * _FOLD**2, self.widths[0])
+        self.entry = _conv3(3 * FOLD**2, self.widths[0])
         self.encoder = nn.ModuleList(_blocks(width, blocks) for width in self.widths)
         self.down = nn.ModuleList(_conv3(fine, coarse, stride=2) for fine, coarse in pairwise(self.widths))
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(self.widths))
         self.skip = nn.ModuleList(nn.Conv2d(fine, fine, 1) for fine in self.widths[:-1])
         self.decoder = nn.ModuleList(_blocks(width, blocks) for width in self.widths[:-1])
-        self.output = begin_small(_conv3(self.widths[0], 4 * _FOLD**2))
+        self.output = begin_small(_conv3(self.widths[0], 4 * FOLD**2))
 
     def forward(self, pictures: torch.Tensor) -> Restored:
         """Return the restored pictures, and how exact they are.
@@ -51,7 +51,7 @@ class UNet(nn.Module):
             ValueError: a side is no multiple of `multiple`.
         """
         check_size(pictures, self.multiple)
-        x = self.entry(F.pixel_unshuffle(pictures - 0.5, _FOLD))
+        x = self.entry(F.pixel_unshuffle(pictures - 0.5, FOLD))
         kept: list[torch.Tensor] = []
         for level, blocks in enumerate(self.encoder):
             x = blocks(self.down[level - 1](x) if level else x)
@@ -60,7 +60,7 @@ class UNet(nn.Module):
             # Two 1x1 convolutions, added: one on both put together, without the copy.
             wider = F.interpolate(self.up[level](x), scale_factor=2.0, mode="nearest")
             x = self.decoder[level](self.skip[level](kept[level]) + wider)
-        return corrected(pictures, F.pixel_shuffle(self.output(x), _FOLD))
+        return corrected(pictures, F.pixel_shuffle(self.output(x), FOLD))
 
 
 class ResidualBlock(nn.Module):

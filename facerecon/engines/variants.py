@@ -1,4 +1,4 @@
-"""One network in the precisions that are asked for. Owns conversion and autocast; never picks a precision."""
+"""A torch network in the precisions that are asked for. Owns conversion and autocast; never picks a precision."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from facerecon.engines.cores import on_cores
-from facerecon.engines.runtime import DTYPES
+from facerecon.engines.by_torch import DTYPES, each_on_a_core
+from facerecon.engines.runtime import Device
+from facerecon.engines.tiling import Floats
 from facerecon.weights import Precision
 
 Call = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
 
 class Variants:
-    """A network on a device, called with tiles in 0..1 on the CPU and a precision.
+    """A network on a device, called with tiles in 0..1, float32 (n, 3, y, x), and a precision.
 
     With `converted`, a half precision is a network of that type, its weights converted once: right for networks that
     are convolutions throughout. Without it torch's autocast chooses per operation, which keeps sums and norms in fp32.
@@ -25,7 +26,7 @@ class Variants:
     def __init__(
         self,
         network: nn.Module,
-        device: torch.device,
+        device: Device,
         call: Call,
         *,
         converted: bool,
@@ -33,16 +34,21 @@ class Variants:
         small: bool = False,
     ) -> None:
         """Take a network in fp32; `call` runs it on a batch. `small`: on a CPU each picture has a core of its own."""
-        self._call, self._device, self._converted = call, device, converted
+        self._call, self._device, self._converted = call, torch.device(str(device)), converted
         self._alone = small and device.type == "cpu"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        self._networks: dict[Precision, nn.Module] = {"fp32": network.to(device).to(memory_format=self._layout)}
+        self._networks: dict[Precision, nn.Module] = {"fp32": network.to(self._device).to(memory_format=self._layout)}
 
-    def __call__(self, tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
-        """Return the output in float32, on the device."""
-        if self._alone:
-            return torch.cat(on_cores(lambda tile: self._run(tile, precision), torch.split(tiles, 1)))
-        return self._run(tiles, precision)
+    def __call__(self, tiles: Floats, precision: Precision) -> Floats:
+        """Return the output, float32."""
+        given = torch.from_numpy(tiles)
+        with torch.inference_mode():
+            if self._alone:
+                found = torch.cat(each_on_a_core(lambda tile: self._run(tile, precision), torch.split(given, 1)))
+            else:
+                found = self._run(given, precision)
+        output: Floats = found.cpu().numpy()
+        return output
 
     def _run(self, tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
         if self._converted:

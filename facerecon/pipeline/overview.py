@@ -22,7 +22,7 @@ from facerecon.pipeline.reviews import reviews_of
 from facerecon.pipeline.signatures import signatures_of
 from facerecon.review import review_state
 
-_VERSIONS = ("facerecon", "python", "torch")
+_VERSIONS = ("facerecon", "python", "onnxruntime", "torch")
 _ENDINGS = ("finished", "failed", "interrupted")
 
 

@@ -33,6 +33,7 @@ _MACHINE = frozenset(
         "cuda_driver",
         "devices",
         "ffmpeg",
+        "onnxruntime",
         "opencv",
         "platform",
         "torch",
@@ -151,9 +152,10 @@ class Verdict:
 def judge(found: Differences) -> Verdict:
     """Judge a replay: bit-identical on the same machine; elsewhere pictures and similarities within the tolerance.
 
-    Elsewhere is where processor, device, driver, operating system, torch, OpenCV or FFmpeg are not those that were
-    recorded. There a picture must have a PSNR of at least `MIN_PSNR_DB`, a similarity may be `MAX_SIMILARITY_APART`
-    off, and no output and no record may be missing or new. Other fields of records are shown, not judged.
+    Elsewhere is where processor, device, driver, operating system, torch, ONNX Runtime, OpenCV or FFmpeg are not those
+    that were recorded. There a picture must have a PSNR of at least `MIN_PSNR_DB`, a similarity may be
+    `MAX_SIMILARITY_APART` off, and no output and no record may be missing or new. Other fields of records are shown,
+    not judged.
     """
     elsewhere = tuple(dict.fromkeys(_elsewhere(found)))
     problems = [f"{path} is missing" for path in found.only_a] + [f"{path} is new" for path in found.only_b]

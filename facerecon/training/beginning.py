@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from facerecon.engines.own import read_own
-from facerecon.engines.states import State, load_state
+from facerecon.engines.states import State, as_tensors, load_state
 from facerecon.errors import UsageError
 from facerecon.profiles import BroughtModel
 from facerecon.weights import Checkpoint, Entry, entry
@@ -55,7 +55,8 @@ def _read(given: str | BroughtModel) -> tuple[Entry, State]:
     own = read_own(Checkpoint(Path(given.file), given.sha256))
     if own is None:
         raise UsageError(f"model.begin: {given.file} is no file that `facerecon train` made")
-    return own
+    item, arrays = own
+    return item, as_tensors(arrays)
 
 
 def _fill(network: nn.Module, state: State, item: Entry) -> None:

@@ -18,7 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from facerecon.engines import chips
-from facerecon.engines.embedders import DESIGNS, Design, Embedder
+from facerecon.engines.embedders import Embedder
+from facerecon.engines.embedding_networks import DESIGNS, Design
 from facerecon.engines.states import load_into
 from facerecon.engines.views import Framing
 from facerecon.errors import UsageError

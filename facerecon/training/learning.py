@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from facerecon.engines.runtime import DTYPES, fast_precisions
+from facerecon.engines.by_torch import DTYPES
+from facerecon.engines.runtime import fast_precisions
 from facerecon.errors import UsageError
 from facerecon.training.configuration import Optimizer
 from facerecon.weights import Precision

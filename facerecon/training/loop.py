@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from facerecon.engines.runtime import DTYPES, memory_guard
+from facerecon.engines.by_torch import DTYPES
+from facerecon.engines.runtime import memory_guard
 from facerecon.errors import ResourceError, UsageError
 from facerecon.evaluation.samples import spread
 from facerecon.interruption import held

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from facerecon.engines.embedders import DESIGNS
+from facerecon.engines.embedding_networks import DESIGNS
 from facerecon.engines.squares import Square
 from facerecon.engines.states import load_into
 from facerecon.errors import UsageError

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from facerecon.engines.retinaface import backbone
+from facerecon.engines.architectures import AUTOENCODER, UNET
+from facerecon.engines.restoring_networks import restoring_network
+from facerecon.engines.retinaface_network import backbone
 from facerecon.engines.squares import Square
-from facerecon.engines.trained import AUTOENCODER, UNET, restoring_network
 from facerecon.fidelity import psnr_db, ssim
 from facerecon.records import RGB
 from facerecon.training.adversary import Opponent

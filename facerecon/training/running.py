@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
+from facerecon.engines.by_torch import make_deterministic
 from facerecon.engines.catalogue import open_detector
-from facerecon.engines.runtime import choose_device, make_deterministic
+from facerecon.engines.runtime import choose_device
 from facerecon.engines.squares import Square
 from facerecon.errors import UsageError
 from facerecon.stages import Listener
@@ -52,7 +53,7 @@ def train(training: Training, output: Path, *, device: str, listener: Listener, 
         KeyboardInterrupt: interrupted; a checkpoint was written, and the same call goes on from it.
     """
     make_deterministic(training.seed)
-    where = choose_device(device)
+    where = torch.device(str(choose_device(device)))
     _require_sensible(training, where)
     folder = RunFolder(output, training)
     corpus = read_corpus(training.data, output / INDEX, open_detector(device=device), listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -154,7 +155,7 @@ def load_registry(path: Path | None = None) -> Registry:
     """
     source = path or data_folder("weights") / "registry.yaml"
     try:
-        return Registry.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
+        return _parsed(source.read_text(encoding="utf-8"))
     except OSError as error:
         raise ResourceError(f"the weights registry {source} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -167,6 +168,11 @@ def load_registry(path: Path | None = None) -> Registry:
         # No text, a date that is none, brackets without end.
         reason = " ".join(str(error).split())[:200]
         raise ResourceError(f"the weights registry {source} cannot be read: {reason}") from error
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> Registry:
+    return Registry.model_validate(yaml.safe_load(text))
 
 
 def entry(weights_id: str, registry: Registry | None = None) -> Entry:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from skimage import data
 
-from facerecon.engines import catalogue, esrgan, gfpgan, trained
+from facerecon.engines import catalogue
+from facerecon.engines.architectures import ENLARGERS, FACE_GENERATORS, UNET
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.records import FaceView, ModelStamp, shift_landmarks
 from facerecon.stages import Detector, Recognizer, Restoration, Restorer
@@ -142,7 +143,7 @@ def test_a_jitter_out_of_range_is_a_usage_error() -> None:
 def test_every_restorer_of_the_registry_can_be_opened() -> None:
     """No entry of a restorer's role is left that only says it is there."""
     restorers = [item for item in load_registry().weights if item.role in ("super-resolution", "face-restoration")]
-    assert {item.architecture for item in restorers} == {*esrgan.ARCHITECTURES, *gfpgan.ARCHITECTURES, trained.UNET}
+    assert {item.architecture for item in restorers} == {*ENLARGERS, *FACE_GENERATORS, UNET}
     for item in restorers:
         assert item.capabilities.scale
         assert item.licence

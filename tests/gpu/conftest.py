@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
-import torch
 
-from facerecon.engines.runtime import choose_device
+from facerecon.engines.runtime import Place, choose_device
 from facerecon.errors import ResourceError
 
 
 @pytest.fixture(scope="session")
-def gpu() -> torch.device:
+def gpu() -> Place:
     try:
         return choose_device("cuda:0")
     except ResourceError as error:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from skimage import data
 
 from facerecon.engines import catalogue
+from facerecon.engines.runtime import Place
 from facerecon.records import FaceView, shift_landmarks
 
 pytestmark = pytest.mark.gpu
@@ -19,13 +19,13 @@ def face() -> FaceView:
     return FaceView(np.ascontiguousarray(data.astronaut()[40:200, 150:300]), shift_landmarks(LANDMARKS, -150, -40))
 
 
-def test_detection_agrees_to_a_twentieth_of_a_pixel(gpu: torch.device) -> None:
+def test_detection_agrees_to_a_twentieth_of_a_pixel(gpu: Place) -> None:
     picture = np.ascontiguousarray(data.astronaut())
     (on_cpu,), (on_gpu,) = (catalogue.open_detector(device=name).detect([picture])[0] for name in ("cpu", str(gpu)))
     assert np.allclose(on_cpu.box, on_gpu.box, atol=0.05)
     assert np.allclose(on_cpu.landmarks, on_gpu.landmarks, atol=0.05)
 
 
-def test_embeddings_agree(gpu: torch.device, face: FaceView) -> None:
+def test_embeddings_agree(gpu: Place, face: FaceView) -> None:
     (on_cpu,), (on_gpu,) = (catalogue.open_recognizer(device=name).embed([face]) for name in ("cpu", str(gpu)))
     assert on_cpu.similarity(on_gpu) > 0.999

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from skimage import data
 
 from facerecon.engines import catalogue
-from facerecon.engines.embedders import DESIGNS
+from facerecon.engines.embedding_networks import DESIGNS
+from facerecon.engines.runtime import Place
 from facerecon.records import FaceView
 from facerecon.weights import entry
 from tests.unit.engines.conftest import ASTRONAUT, registry_of, seeded
@@ -19,9 +19,7 @@ pytestmark = pytest.mark.gpu
 
 
 @pytest.mark.parametrize("weights_id", ["arcface-ir-se50", "facenet-vggface2"])
-def test_vectors_agree_and_repeat(
-    weights_id: str, gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vectors_agree_and_repeat(weights_id: str, gpu: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACERECON_WEIGHTS", str(tmp_path))
     design = DESIGNS[entry(weights_id).architecture]
     known = registry_of(seeded(tmp_path, weights_id, design.empty_network, lambda state: state))

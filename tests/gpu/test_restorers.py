@@ -12,6 +12,7 @@ from skimage import data
 from facerecon.engines import catalogue
 from facerecon.engines.enlarging import Enlarger
 from facerecon.engines.restoring import FaceRestorer
+from facerecon.engines.runtime import Place
 from facerecon.records import RGB, FaceView, shift_landmarks
 from facerecon.stages import Restoration, RestorationOutcome
 from facerecon.weights import Precision, load_registry, locate
@@ -37,7 +38,7 @@ def face() -> FaceView:
 
 
 @pytest.fixture(autouse=True)
-def _memory_is_given_back(gpu: torch.device) -> Iterator[None]:
+def _memory_is_given_back(gpu: Place) -> Iterator[None]:
     yield
     torch.cuda.empty_cache()
 
@@ -56,13 +57,13 @@ def opened(name: str, device: object, precision: str = "fp32", **options: object
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_gpu_agrees_with_cpu_in_fp32(gpu: torch.device, face: FaceView, name: str) -> None:
+def test_gpu_agrees_with_cpu_in_fp32(gpu: Place, face: FaceView, name: str) -> None:
     (on_gpu,), (on_cpu,) = (opened(name, device).restore([face]) for device in (gpu, "cpu"))
     assert psnr_db(pixels(on_gpu), pixels(on_cpu)) >= 45
 
 
 @pytest.mark.parametrize(("name", "precision"), HALVES)
-def test_half_precision_agrees_with_fp32(gpu: torch.device, face: FaceView, name: str, precision: Precision) -> None:
+def test_half_precision_agrees_with_fp32(gpu: Place, face: FaceView, name: str, precision: Precision) -> None:
     (full,), (half,) = (opened(name, gpu, kind).restore([face]) for kind in ("fp32", precision))
     assert isinstance(half, Restoration)
     assert half.precision == precision, half.tile_plan
@@ -70,7 +71,7 @@ def test_half_precision_agrees_with_fp32(gpu: torch.device, face: FaceView, name
 
 
 @pytest.mark.parametrize(("name", "precision"), HALVES)
-def test_a_thousand_chips_without_a_retreat(gpu: torch.device, name: str, precision: Precision) -> None:
+def test_a_thousand_chips_without_a_retreat(gpu: Place, name: str, precision: Precision) -> None:
     """A NaN or black output would have been repeated in fp32, and recorded."""
     restorer = opened(name, gpu, precision, batch=16)
     rng = np.random.default_rng(0)
@@ -89,7 +90,7 @@ def chip(rng: np.random.Generator) -> FaceView:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_batch_of_eight_equals_each_alone(gpu: torch.device, name: str) -> None:
+def test_batch_of_eight_equals_each_alone(gpu: Place, name: str) -> None:
     """R13: in fp32 equal to one level."""
     rng = np.random.default_rng(1)
     chips = [chip(rng) for _ in range(8)]
@@ -101,7 +102,7 @@ def test_batch_of_eight_equals_each_alone(gpu: torch.device, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODELS if load_registry().entry(name).role == "super-resolution"])
 @pytest.mark.parametrize("picture", ["astronaut", "coffee"])
-def test_tiles_of_128_and_256_agree(gpu: torch.device, name: str, picture: str) -> None:
+def test_tiles_of_128_and_256_agree(gpu: Place, name: str, picture: str) -> None:
     """R13."""
     whole = FaceView(np.ascontiguousarray(getattr(data, picture)()), LANDMARKS)
     (small,), (large,) = (opened(name, gpu, tile_px=side).restore([whole]) for side in (128, 256))
@@ -109,7 +110,7 @@ def test_tiles_of_128_and_256_agree(gpu: torch.device, name: str, picture: str) 
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_same_input_same_output(gpu: torch.device, face: FaceView, name: str) -> None:
+def test_same_input_same_output(gpu: Place, face: FaceView, name: str) -> None:
     restorer = opened(name, gpu, "auto")
     first, second = (pixels(restorer.restore([face])[0]) for _ in range(2))
     assert np.array_equal(first, second)

@@ -33,6 +33,11 @@ def test_a_calibration_that_is_a_pipe_or_has_no_end_is_refused(tmp_path: Path) -
         assert "\n" not in str(caught.value)
 
 
+def test_shipped_calibrations_bear_the_names_of_their_recognizers() -> None:
+    """By which a run finds those that it may use, without reading the others."""
+    assert all(path.name.startswith(f"{read_calibration(path).model}-") for path in SHIPPED)
+
+
 def test_shipped_calibrations_are_read_also_through_a_link_and_are_far_inside_the_limit(tmp_path: Path) -> None:
     assert SHIPPED
     for path in SHIPPED:

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facerecon.engines.arrays import read_arrays
 from facerecon.engines.states import load_state, read_tensors
 from facerecon.errors import IntegrityError
 from facerecon.hashing import sha256_bytes
 from facerecon.weights import Checkpoint, Entry, checkpoint_bytes, import_folder
+
+Reader = Callable[[str, bytes], object]
 
 STATE = {"a.weight": torch.arange(16.0).reshape(4, 4), "b": torch.ones(3)}
 
@@ -126,25 +130,36 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(("length", "header"), HEADERS.values(), ids=HEADERS)
-def test_crafted_safetensors_are_refused(length: int, header: bytes) -> None:
-    with pytest.raises(IntegrityError, match="holds more than tensors, or is damaged"):
-        read_tensors("net.safetensors", length.to_bytes(8, "little") + header + bytes(2))
+@pytest.mark.parametrize(
+    ("read", "complaint"),
+    [(read_tensors, "holds more than tensors, or is damaged"), (read_arrays, "cannot be read as arrays")],
+)
+def test_crafted_safetensors_are_refused(read: Reader, complaint: str, length: int, header: bytes) -> None:
+    with pytest.raises(IntegrityError, match=complaint):
+        read("net.safetensors", length.to_bytes(8, "little") + header + bytes(2))
 
 
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(
     st.sampled_from(
-        [("n.pth", saved(STATE)), ("n.pth", saved(STATE, new=False)), ("n.safetensors", safetensors.torch.save(STATE))]
+        [
+            (read_tensors, "n.pth", saved(STATE)),
+            (read_tensors, "n.pth", saved(STATE, new=False)),
+            (read_tensors, "n.safetensors", safetensors.torch.save(STATE)),
+            (read_arrays, "n.safetensors", safetensors.torch.save(STATE)),
+        ]
     ),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=4),
 )
-def test_damaged_checkpoints_are_tensors_or_one_line(given_: tuple[str, bytes], changes: list[tuple[int, int]]) -> None:
-    name, whole = given_
+def test_damaged_checkpoints_are_tensors_or_one_line(
+    given_: tuple[Reader, str, bytes], changes: list[tuple[int, int]]
+) -> None:
+    read, name, whole = given_
     data = bytearray(whole)
     for place, value in changes:
         data[place % len(data)] = value
     try:
-        read_tensors(name, bytes(data))
+        read(name, bytes(data))
     except IntegrityError as error:
         assert "\n" not in str(error)
 

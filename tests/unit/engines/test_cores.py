@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from facerecon.engines.by_torch import each_on_a_core
 from facerecon.engines.catalogue import open_detector, open_recognizer
-from facerecon.engines.cores import on_cores
+from facerecon.engines.cores import core_count, on_cores
 from facerecon.engines.trained import open_trained_restorer
 from facerecon.records import RGB, FaceView
 from facerecon.stages import Restoration
@@ -20,8 +22,9 @@ Answer = Callable[[FaceView, int], bytes]
 
 
 @pytest.fixture(params=[1, 2, 3])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", str(request.param))
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(before)
@@ -39,7 +42,15 @@ def embedded(face: FaceView, company: int) -> bytes:
 
 
 def restored(face: FaceView, company: int) -> bytes:
-    restorer = open_trained_restorer(entry("restorer-unet"), torch.device("cpu"), batch=3)
+    return restored_in("fp32", face, company)
+
+
+def restored_by_torch(face: FaceView, company: int) -> bytes:
+    return restored_in("bf16", face, company)
+
+
+def restored_in(precision: str, face: FaceView, company: int) -> bytes:
+    restorer = open_trained_restorer(entry("restorer-unet"), torch.device("cpu"), precision=precision, batch=3)
     found = restorer.restore([face, *[FaceView(mirrored(face.pixels), face.landmarks)] * company])[0]
     assert isinstance(found, Restoration)
     return found.pixels.tobytes()
@@ -49,10 +60,13 @@ def mirrored(pixels: RGB) -> RGB:
     return np.ascontiguousarray(pixels[:, ::-1])
 
 
-@pytest.mark.parametrize("answer", [detected, embedded, restored])
+@pytest.mark.parametrize("answer", [detected, embedded, restored, restored_by_torch])
 @pytest.mark.parametrize("company", [0, 3])
-def test_neither_cores_nor_company_matter(face: FaceView, answer: Answer, company: int, threads: int) -> None:
+def test_neither_cores_nor_company_matter(
+    face: FaceView, answer: Answer, company: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = answer(face, company)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
     assert found == answer(face, 0), threads
 
@@ -61,7 +75,7 @@ def test_answers_come_in_order_each_from_one_thread_without_gradients(threads: i
     def told(number: int) -> tuple[int, int, bool, str]:
         return number, torch.get_num_threads(), torch.is_inference_mode_enabled(), threading.current_thread().name
 
-    found = on_cores(told, range(20))
+    found = each_on_a_core(told, range(20))
     assert [each[0] for each in found] == list(range(20))
     assert {each[1:3] for each in found} == {(1, True)}
     assert len({each[3] for each in found}) <= threads
@@ -72,6 +86,15 @@ def test_an_error_comes_out() -> None:
     def fails(number: int) -> int:
         return 1 // number
 
-    with pytest.raises(ZeroDivisionError):
-        on_cores(fails, [1, 0])
-    assert on_cores(fails, []) == []
+    for each in (on_cores, each_on_a_core):
+        with pytest.raises(ZeroDivisionError):
+            each(fails, [1, 0])
+        assert each(fails, []) == []
+
+
+@pytest.mark.parametrize(("told", "expected"), [("3", 3), ("0", None), ("", None), ("many", None)])
+def test_cores_are_those_that_the_environment_allows(
+    monkeypatch: pytest.MonkeyPatch, told: str, expected: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert core_count() == (expected or len(os.sched_getaffinity(0)))

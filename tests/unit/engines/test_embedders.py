@@ -57,7 +57,7 @@ def test_a_known_face_is_not_seen_again_until_too_many_others_were(
 ) -> None:
     own = Embedder(entry("dlib-resnet"), cpu)
     seen: list[int] = []
-    monkeypatch.setattr(own, "_pass", lambda chips, run=own._pass: seen.append(len(chips)) or run(chips))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(own, "_run", lambda stacks, run=own._run: seen.extend(map(len, stacks)) or run(stacks))  # type: ignore[func-returns-value]
     monkeypatch.setattr("facerecon.engines.embedders._KNOWN", 1)
     first, twin = own.embed([face, face])
     again = own.embed([face])[0]
@@ -91,13 +91,13 @@ def test_coinciding_landmarks_are_an_error(embedder: Embedder, face: FaceView) -
         embedder.embed([FaceView(face.pixels, ((5, 5),) * 5)])  # type: ignore[arg-type]
 
 
-def test_out_of_memory_is_a_resource_error(face: FaceView, cpu: torch.device) -> None:
+def test_out_of_memory_is_a_resource_error(face: FaceView, cpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = Embedder(entry("dlib-resnet"), cpu)
 
-    def fail(_: torch.Tensor) -> None:
+    def fail(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    embedder._network.forward = fail  # type: ignore[assignment, method-assign]
+    monkeypatch.setattr(embedder._network, "run", fail)
     with pytest.raises(ResourceError, match="face recognition"):
         embedder.embed([face])
 

@@ -16,6 +16,7 @@ from facerecon.engines.enlarging import lanczos
 from facerecon.engines.gfpgan import open_face_restorer
 from facerecon.engines.pasting import Mask
 from facerecon.engines.restoring import FaceRestorer
+from facerecon.engines.tiling import Floats
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.faces.alignment import FFHQ_512
 from facerecon.records import RGB, FaceView, shift_landmarks
@@ -72,8 +73,8 @@ class Painted:
     def __init__(self, value: float, half_value: float | None = None) -> None:
         self.value, self.half_value = value, value if half_value is None else half_value
 
-    def __call__(self, tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
-        return torch.full_like(tiles, self.value if precision == "fp32" else self.half_value)
+    def __call__(self, tiles: Floats, precision: Precision) -> Floats:
+        return np.full_like(tiles, self.value if precision == "fp32" else self.half_value)
 
 
 @pytest.fixture

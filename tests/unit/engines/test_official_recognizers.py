@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from facerecon.engines import arcface, catalogue, facenet
-from facerecon.engines.embedders import DESIGNS, Embedder
+from facerecon.engines.architectures import RECOGNIZERS
+from facerecon.engines.embedders import Embedder
+from facerecon.engines.embedding_networks import DESIGNS
 from facerecon.engines.views import Views
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.records import FaceView
@@ -53,7 +55,7 @@ def test_vectors_are_512_numbers_of_length_one(embedder: Embedder, face: FaceVie
     assert found.vector.shape == (512,)
     assert np.linalg.norm(found.vector) == pytest.approx(1, abs=1e-6)
     assert found.similarity(found) == pytest.approx(1, abs=1e-12)
-    (chip,) = embedder.vectors([np.full((embedder._design.framing.side_px,) * 2 + (3,), 90, np.uint8)])
+    (chip,) = embedder.vectors([np.full((embedder._network.framing.side_px,) * 2 + (3,), 90, np.uint8)])
     assert np.linalg.norm(chip) == pytest.approx(1, abs=1e-5)
 
 
@@ -75,7 +77,7 @@ def test_batch_size_does_not_matter(
 
 
 def test_vector_is_the_normalised_mean_of_the_unit_vectors_of_the_views(embedder: Embedder, face: FaceView) -> None:
-    chips = list(Views().cut(face, embedder._design.framing))
+    chips = list(Views().cut(face, embedder._network.framing))
     mean = np.mean(embedder.vectors(chips), axis=0)
     np.testing.assert_allclose(embedder.embed([face])[0].vector, mean / np.linalg.norm(mean), atol=1e-6)
 
@@ -113,7 +115,7 @@ def test_wrong_layout_is_an_integrity_error(weights_id: str, tmp_path: Path, mon
 def test_every_recognizer_of_the_registry_can_be_opened() -> None:
     """No entry of the role is left that only says it is there, and each network's chip is the entry's."""
     recognizers = [item for item in load_registry().weights if item.role == "recognition"]
-    assert {item.architecture for item in recognizers} == set(DESIGNS)
+    assert {item.architecture for item in recognizers} == set(DESIGNS) == set(RECOGNIZERS)
     for item in recognizers:
         assert item.capabilities.input_px == DESIGNS[item.architecture].framing.side_px
         assert item.capabilities.metric

@@ -11,9 +11,10 @@ import torch
 
 from facerecon.engines import catalogue
 from facerecon.engines.adaptive import AdaptiveEmbedder
+from facerecon.engines.architectures import UNET
 from facerecon.engines.dlib_resnet import StudentResNet
 from facerecon.engines.own import read_own, written
-from facerecon.engines.trained import UNET, restoring_network
+from facerecon.engines.restoring_networks import restoring_network
 from facerecon.errors import IntegrityError, UsageError
 from facerecon.hashing import sha256_file
 from facerecon.records import FaceView

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from facerecon.engines import packaged
+from facerecon.engines.states import as_tensors
 from facerecon.errors import IntegrityError
 from facerecon.weights import entry, locate, verified_bytes
 
 
 def test_retinaface_equals_the_packaged_onnx_model() -> None:
-    from facerecon.engines.retinaface import _build
+    from facerecon.engines.retinaface_network import build
 
     source = verified_bytes(entry("retinaface-mobile0.25"))
     session = onnxruntime.InferenceSession(
@@ -24,7 +25,7 @@ def test_retinaface_equals_the_packaged_onnx_model() -> None:
     picture = np.random.default_rng(0).normal(0, 60, (1, 3, 96, 128)).astype(np.float32)
     expected = {array.shape[-1]: array for array in session.run(None, {session.get_inputs()[0].name: picture})}
     with torch.inference_mode():
-        outputs = _build(entry("retinaface-mobile0.25"), torch.device("cpu"))(torch.from_numpy(picture).flip(1))
+        outputs = build(entry("retinaface-mobile0.25"))(torch.from_numpy(picture).flip(1))
     for output in outputs:
         np.testing.assert_allclose(output.numpy(), expected[output.shape[-1]], atol=5e-5)
 
@@ -46,7 +47,7 @@ def test_ncnn_file_is_consumed_to_the_last_byte() -> None:
     data = verified_bytes(entry("realesrgan-x4plus"))
     state = packaged.rrdbnet_state(data)
     assert len(state) == 702
-    assert state["conv_first.weight"].dtype == torch.float16
+    assert state["conv_first.weight"].dtype == np.float16
     with pytest.raises(IntegrityError, match="3 bytes too many"):
         packaged.rrdbnet_state(data + b"abc")
 
@@ -58,7 +59,7 @@ def test_dlib_network_equals_dlib() -> None:
     path = locate(entry("dlib-resnet"))
     oracle = dlib.face_recognition_model_v1(str(path))
     network = DlibResNet().eval()
-    network.load_state_dict(packaged.dlib_state(verified_bytes(entry("dlib-resnet"))))
+    network.load_state_dict(as_tensors(packaged.dlib_state(verified_bytes(entry("dlib-resnet")))))
     generator = np.random.default_rng(0)
     for _ in range(3):
         chip = np.kron(generator.integers(0, 256, (15, 15, 3)), np.ones((10, 10, 1))).astype(np.uint8)

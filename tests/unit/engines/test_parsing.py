@@ -98,7 +98,7 @@ def test_no_face_in_the_parser_s_answer_is_told(item: Entry, crop: FaceView, mon
 def white(parser: FaceParser | None) -> FaceRestorer:
     """A restorer that draws white."""
     stamp = catalogue.open_restorer("realesrgan-x4plus", device="cpu").stamp if parser is None else parser.stamp
-    return FaceRestorer(stamp, lambda tiles, precision: torch.ones_like(tiles), precision="fp32", parser=parser)
+    return FaceRestorer(stamp, lambda tiles, precision: np.ones_like(tiles), precision="fp32", parser=parser)
 
 
 def test_parsed_mask_bounds_what_changes_and_is_recorded(item: Entry, crop: FaceView) -> None:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from facerecon.engines.architectures import AUTOENCODER, OWN_RESTORERS, UNET
 from facerecon.engines.autoencoder import Autoencoder
 from facerecon.engines.restored import GREATEST_SCALE, LEAST_SCALE, Restored
-from facerecon.engines.trained import ARCHITECTURES, AUTOENCODER, UNET, restoring_network
+from facerecon.engines.restoring_networks import restoring_network
 from facerecon.engines.unet import UNet
 
 NARROW = {UNET: (8, 16, 16, 24), AUTOENCODER: (8, 12, 16)}
@@ -38,7 +39,7 @@ def deterministic() -> Iterator[None]:
     torch.use_deterministic_algorithms(before)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 @pytest.mark.parametrize("side", [64, 80, 128, 144])
 def test_any_multiple_gives_a_picture_and_one_scale_per_pixel(architecture: str, side: int) -> None:
     network = narrow(architecture)
@@ -50,13 +51,13 @@ def test_any_multiple_gives_a_picture_and_one_scale_per_pixel(architecture: str,
     assert side % network.multiple == 0
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_a_side_that_cannot_be_halved_is_refused(architecture: str) -> None:
     with pytest.raises(ValueError, match="multiples"):
         narrow(architecture)(squares(68))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_a_new_network_changes_little(architecture: str) -> None:
     torch.manual_seed(0)
     network, given = restoring_network(architecture), squares(64)
@@ -67,7 +68,7 @@ def test_a_new_network_changes_little(architecture: str) -> None:
     assert float((log_scale - middle).abs().max()) < 0.5
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_the_picture_is_not_clipped_and_the_scale_is_bounded(architecture: str) -> None:
     network = narrow(architecture)
     with torch.no_grad():
@@ -79,7 +80,7 @@ def test_the_picture_is_not_clipped_and_the_scale_is_bounded(architecture: str) 
     assert float(log_scale.max()) <= math.log(GREATEST_SCALE) + 1e-5
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_gradients_reach_every_parameter(architecture: str) -> None:
     network = narrow(architecture)
     laplace_loss(network(squares(64)), squares(64).flip(3)).backward()
@@ -88,7 +89,7 @@ def test_gradients_reach_every_parameter(architecture: str) -> None:
         assert float(parameter.grad.abs().max()) > 0, name
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 @pytest.mark.usefixtures("deterministic")
 def test_learning_is_repeatable_and_lowers_the_loss(architecture: str) -> None:
     """Two networks of one seed take the same steps; what they learn is a picture's mean colour."""
@@ -109,7 +110,7 @@ def _learned(network: UNet | Autoencoder) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_a_change_at_one_place_reaches_beyond_it_but_pictures_do_not_reach_each_other(architecture: str) -> None:
     network, given = narrow(architecture).eval(), squares(64, 2)
     other = given.clone()
@@ -120,7 +121,7 @@ def test_a_change_at_one_place_reaches_beyond_it_but_pictures_do_not_reach_each_
     assert float((before[1] - after[1]).abs()[:, :24].max()) > 0
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_half_precision_keeps_the_input_exact(architecture: str) -> None:
     """What is added may be rounded, never the picture that it is added to."""
     network, given = narrow(architecture), squares(64)

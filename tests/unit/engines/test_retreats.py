@@ -8,6 +8,7 @@ import torch
 
 from facerecon.engines.retreats import Tiled, run_tiled
 from facerecon.engines.runtime import is_out_of_memory
+from facerecon.engines.tiling import Floats
 from facerecon.errors import ResourceError
 from facerecon.records import RGB
 from facerecon.stages import RestorationFailure
@@ -17,6 +18,10 @@ from tests.unit.engines.test_tiling import network, pictures, plan, whole
 
 def same(found: Tiled | RestorationFailure, picture: RGB) -> bool:
     return isinstance(found, Tiled) and int(np.abs(found.pixels.astype(int) - whole(picture)).max()) <= 1
+
+
+def shows(tile: Floats, picture: RGB) -> bool:
+    return np.array_equal(tile, picture.transpose(2, 0, 1).astype(np.float32) / 255)
 
 
 def half_plan(*arguments: int) -> object:
@@ -29,7 +34,7 @@ def test_pictures_of_different_sizes_come_back_in_order() -> None:
     """Small and large, cut and uncut: those of one size share a pass."""
     passes = []
 
-    def watched(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+    def watched(tiles: Floats, precision: Precision) -> Floats:
         passes.append(len(tiles))
         return network(tiles, precision)
 
@@ -43,8 +48,8 @@ def test_pictures_of_different_sizes_come_back_in_order() -> None:
 def test_one_failing_face_is_its_own_failure_only() -> None:
     bad, good, other = pictures(3, 20, 20)
 
-    def fails(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
-        if any(torch.equal(tile, torch.from_numpy(bad).permute(2, 0, 1) / 255) for tile in tiles):
+    def fails(tiles: Floats, precision: Precision) -> Floats:
+        if any(shows(tile, bad) for tile in tiles):
             raise RuntimeError("broken\nkernel")
         return network(tiles, precision)
 
@@ -59,10 +64,10 @@ def test_one_failing_face_is_its_own_failure_only() -> None:
 def test_one_unusable_face_is_its_own_failure_only(value: float) -> None:
     good, bad = pictures(2, 20, 20)
 
-    def spoils(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+    def spoils(tiles: Floats, precision: Precision) -> Floats:
         output = network(tiles, precision)
         for number, tile in enumerate(tiles):
-            if torch.equal(tile, torch.from_numpy(bad).permute(2, 0, 1) / 255):
+            if shows(tile, bad):
                 output[number] = value
         return output
 
@@ -77,9 +82,9 @@ def test_one_unusable_face_is_its_own_failure_only(value: float) -> None:
     ("value", "what"), [(float("nan"), "not finite"), (float("inf"), "not finite"), (0.0, "black")]
 )
 def test_unusable_output_is_repeated_in_fp32_and_recorded(value: float, what: str) -> None:
-    def bad_in_half(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+    def bad_in_half(tiles: Floats, precision: Precision) -> Floats:
         output = network(tiles, precision)
-        return output if precision == "fp32" else torch.full_like(output, value)
+        return output if precision == "fp32" else np.full_like(output, value)
 
     (found,) = run_tiled(pictures(), bad_in_half, half_plan(), 2)  # type: ignore[arg-type]
     assert same(found, pictures()[0])
@@ -95,8 +100,8 @@ def test_black_is_right_for_a_black_picture() -> None:
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_short_memory_makes_the_batch_then_the_tile_smaller(error: Exception) -> None:
-    def small_only(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
-        if tiles[:, 0].numel() > 44 * 44:
+    def small_only(tiles: Floats, precision: Precision) -> Floats:
+        if tiles[:, 0].size > 44 * 44:
             raise error
         return network(tiles, precision)
 
@@ -108,7 +113,7 @@ def test_short_memory_makes_the_batch_then_the_tile_smaller(error: Exception) ->
 
 
 def test_short_memory_halves_a_batch_of_faces_and_loses_none() -> None:
-    def two_only(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+    def two_only(tiles: Floats, precision: Precision) -> Floats:
         if len(tiles) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return network(tiles, precision)
@@ -122,7 +127,7 @@ def test_short_memory_halves_a_batch_of_faces_and_loses_none() -> None:
 
 
 def test_no_memory_at_the_floor_is_a_resource_error() -> None:
-    def never(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+    def never(tiles: Floats, precision: Precision) -> Floats:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(ResourceError, match="one tile of 32 px"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 
-from facerecon.engines import runtime
+from facerecon.engines import by_torch, runtime
 from facerecon.errors import ResourceError, UsageError
 from facerecon.weights import Entry, entry
 
@@ -20,15 +22,15 @@ def declaring(*cpu: str) -> Entry:
 
 
 def test_cpu_is_always_there() -> None:
-    assert runtime.choose_device("cpu") == torch.device("cpu")
+    assert runtime.choose_device("cpu") == runtime.CPU == runtime.Place("cpu")
 
 
 def test_auto_takes_the_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "_cuda_devices", lambda: 0)
     assert runtime.choose_device("auto").type == "cpu"
     monkeypatch.setattr(runtime, "_cuda_devices", lambda: 2)
-    assert runtime.choose_device("auto") == torch.device("cuda:0")
-    assert runtime.choose_device("cuda:1") == torch.device("cuda:1")
+    assert torch.device(str(runtime.choose_device("auto"))) == torch.device("cuda:0")
+    assert torch.device(str(runtime.choose_device("cuda:1"))) == torch.device("cuda:1")
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7"])
@@ -61,6 +63,26 @@ def test_precision_on_the_cpu(
     assert runtime.choose_precision(declaring(*declared), torch.device("cpu"), wanted) == expected
 
 
+@pytest.mark.parametrize(
+    ("libraries", "device_file", "expected"),
+    [((), False, 0), (("libcuda.so.1",), False, 3), (("nvcuda.dll",), False, 3), ((), True, 3)],
+)
+def test_torch_is_asked_only_where_there_is_a_driver(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, libraries: tuple[str, ...], device_file: bool, expected: int
+) -> None:
+    def load(name: str) -> None:
+        if name not in libraries:
+            raise OSError(name)
+
+    monkeypatch.setattr(runtime.ctypes, "CDLL", load)
+    monkeypatch.setattr(runtime, "_AMD_DEVICE", tmp_path if device_file else tmp_path / "none")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    runtime._driver_present.cache_clear()
+    assert runtime._cuda_devices() == expected
+    runtime._driver_present.cache_clear()
+
+
 def test_an_undeclared_precision_is_refused_not_replaced() -> None:
     with pytest.raises(UsageError, match=r"fp16.*runs in fp32"):
         runtime.choose_precision(declaring("fp32"), torch.device("cpu"), "fp16")
@@ -81,14 +103,17 @@ def test_gfpgan_never_runs_in_fp16() -> None:
 def test_description_is_json_and_names_versions() -> None:
     described = json.loads(json.dumps(runtime.describe_runtime()))
     assert described["torch"] == torch.__version__
+    assert described["torchvision"] == torchvision.__version__
+    assert described["cuda"] == torch.version.cuda
+    assert described["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
     assert described["devices"][0] == "cpu"
     assert described["fast_precisions"]["cpu"][-1] == "fp32"
 
 
 def test_deterministic_settings() -> None:
-    runtime.make_deterministic(7)
+    by_torch.make_deterministic(7)
     first = torch.rand(3)
-    runtime.make_deterministic(7)
+    by_torch.make_deterministic(7)
     assert torch.equal(first, torch.rand(3))
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cuda.matmul.allow_tf32

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from facerecon.engines import states
+from facerecon.engines import arrays, states
 from facerecon.errors import IntegrityError, ResourceError
 from facerecon.hashing import sha256_bytes
 from facerecon.weights import Entry, entry
@@ -47,7 +47,7 @@ def test_packaged_weights_are_converted_once(cache: Path, monkeypatch: pytest.Mo
     item = entry("retinaface-mobile0.25")
     first = states.load_state(item)
     assert sha256_bytes((cache / item.file).read_bytes()) == item.converted_sha256
-    monkeypatch.setattr(states, "_CONVERTERS", {})
+    monkeypatch.setattr(arrays, "_CONVERTERS", {})
     second = states.load_state(item)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -6,26 +6,26 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
+from numpy.lib.stride_tricks import sliding_window_view
 
-from facerecon.engines.tiling import Axis, Grid, TilePlan, compute
+from facerecon.engines.tiling import Axis, Floats, Grid, TilePlan, compute
 from facerecon.records import RGB
 from facerecon.weights import Precision
 
-KERNEL = torch.rand(3, 1, 5, 5, generator=torch.Generator().manual_seed(0))
+KERNEL = np.random.default_rng(0).random((3, 5, 5), np.float32)
 
 
-def network(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+def network(tiles: Floats, precision: Precision) -> Floats:
     """See 2 px in each direction, then double the size."""
-    seen = F.conv2d(tiles, KERNEL / KERNEL.sum((2, 3), keepdim=True), padding=2, groups=3)
-    return F.interpolate(seen, scale_factor=2)
+    seen = sliding_window_view(np.pad(tiles, ((0, 0), (0, 0), (2, 2), (2, 2))), (5, 5), (2, 3))
+    means: Floats = np.einsum("mcyxij,cij->mcyx", seen, KERNEL / KERNEL.sum((1, 2), keepdims=True))
+    return doubled(means, precision)
 
 
-def doubled(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
-    return F.interpolate(tiles, scale_factor=2)
+def doubled(tiles: Floats, precision: Precision) -> Floats:
+    return tiles.repeat(2, 2).repeat(2, 3)
 
 
 def pictures(count: int = 1, height: int = 90, width: int = 130) -> list[RGB]:
@@ -33,8 +33,8 @@ def pictures(count: int = 1, height: int = 90, width: int = 130) -> list[RGB]:
 
 
 def whole(picture: RGB) -> RGB:
-    output = network(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255, "fp32")
-    return np.asarray(output[0].clamp(0, 1).mul(255).round().permute(1, 2, 0), np.uint8)
+    output = network(picture.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255), "fp32")
+    return np.asarray(np.rint(output[0].clip(0, 1) * 255).transpose(1, 2, 0), np.uint8)
 
 
 def plan(tile_px: int = 32, context_px: int = 6, batch: int = 3, **more: object) -> TilePlan:
@@ -81,8 +81,8 @@ def test_weights_add_up_to_one_within_what_is_computed(
 def test_cross_fade_hides_what_each_tile_adds() -> None:
     """A network that answers with the tile's own mean makes steps between tiles; the fade spreads them out."""
 
-    def mean(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
-        return tiles.mean((1, 2, 3), keepdim=True).expand_as(tiles)
+    def mean(tiles: Floats, precision: Precision) -> Floats:
+        return np.broadcast_to(tiles.mean((1, 2, 3), keepdims=True), tiles.shape)
 
     picture = np.zeros((40, 200, 3), np.uint8)
     picture[:, 100:] = 200
@@ -93,7 +93,7 @@ def test_cross_fade_hides_what_each_tile_adds() -> None:
 
 
 def test_odd_sizes_are_padded_for_the_network_and_cut_again() -> None:
-    def even(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+    def even(tiles: Floats, precision: Precision) -> Floats:
         assert tiles.shape[2] % 8 == 0
         assert tiles.shape[3] % 8 == 0
         return doubled(tiles, precision)
@@ -118,8 +118,8 @@ def test_description_tells_the_tiles() -> None:
 def test_pass_limit_bounds_the_pixels_of_a_pass() -> None:
     seen = []
 
-    def watched(tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
-        seen.append(tiles[:, 0].numel())
+    def watched(tiles: Floats, precision: Precision) -> Floats:
+        seen.append(tiles[:, 0].size)
         return network(tiles, precision)
 
     compute(pictures(6, 20, 20), watched, plan(batch=8, pass_px=900), 2)

@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from facerecon.engines import catalogue, chips, pasting
+from facerecon.engines.architectures import AUTOENCODER, OWN_RESTORERS, UNET
 from facerecon.engines.enlarging import lanczos
-from facerecon.engines.restored import GREATEST_SCALE, LEAST_SCALE
+from facerecon.engines.restorer_shapes import GREATEST_SCALE, LEAST_SCALE
 from facerecon.engines.restoring import FaceRestorer
+from facerecon.engines.restoring_networks import restoring_network
 from facerecon.engines.squares import Square, to_full
-from facerecon.engines.trained import ARCHITECTURES, AUTOENCODER, UNET, restoring_network
+from facerecon.engines.tiling import Floats
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.hashing import sha256_file
 from facerecon.records import RGB, FaceView, shift_landmarks
@@ -91,15 +94,15 @@ class Told:
     def __init__(self, channels: int, values: Mapping[Precision, float]) -> None:
         self.channels, self.values, self.asked = channels, values, list[tuple[tuple[int, ...], Precision]]()
 
-    def __call__(self, tiles: torch.Tensor, precision: Precision) -> torch.Tensor:
+    def __call__(self, tiles: Floats, precision: Precision) -> Floats:
         self.asked.append((tuple(tiles.shape), precision))
-        return torch.full((len(tiles), self.channels, *tiles.shape[2:]), self.values[precision])
+        return np.full((len(tiles), self.channels, *tiles.shape[2:]), self.values[precision], np.float32)
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_a_trained_file_runs_as_it_was_trained(architecture: str, shelf: Path, crop: FaceView) -> None:
     """Widths and depth come from the file; the stamp says that it is ours."""
     item = trained(shelf, architecture)
@@ -115,7 +118,7 @@ def test_a_trained_file_runs_as_it_was_trained(architecture: str, shelf: Path, c
     assert np.array_equal(first.uncertainty, second.uncertainty)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_the_pasted_face_is_what_the_network_makes_of_the_square(
     architecture: str, shelf: Path, crop: FaceView
 ) -> None:
@@ -216,7 +219,7 @@ def mask_outside(from_full: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def test_a_new_network_leaves_the_face_where_it_is(shelf: Path, crop: FaceView) -> None:
     """It changes little, so that what comes back must lie on the enlarged crop: half a pixel off would show."""
-    for architecture in ARCHITECTURES:
+    for architecture in OWN_RESTORERS:
         found = one(opened(trained(shelf, architecture), mask="ellipse"), crop)
         assert psnr(found.pixels, lanczos(crop.pixels, 4)) > 28, architecture
 
@@ -340,7 +343,7 @@ def test_a_model_that_tells_no_uncertainty_has_none(shelf: Path, crop: FaceView)
 # --- in a picture's own size ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OWN_RESTORERS)
 def test_a_corrector_keeps_the_size_and_adds_what_the_restorer_would(
     architecture: str, shelf: Path, crop: FaceView
 ) -> None:
@@ -390,3 +393,30 @@ def test_only_our_own_restorers_correct_in_a_picture_s_own_size(tmp_path: Path) 
     brought = Checkpoint(foreign, sha256_file(foreign))
     with pytest.raises(UsageError, match=r"theirs\.pth cannot correct a fused picture"):
         catalogue.open_corrector(brought, device="cpu")
+
+
+def test_a_network_that_fails_by_onnx_runtime_is_that_faces_failure(
+    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its errors are of no kind that Python knows."""
+    restorer = opened(trained(shelf, UNET), precision="fp32")
+
+    class Failing:
+        def run(self, *_: object) -> None:
+            raise RuntimeException("Non-zero status code returned while running Conv node")
+
+    monkeypatch.setattr(restorer._network._session, "runtime", Failing())  # type: ignore[attr-defined]
+    (found,) = restorer.restore([crop])
+    assert isinstance(found, RestorationFailure)
+    assert "the network failed: Non-zero status code" in found.reason
+
+
+def test_numbers_that_no_array_has_are_an_integrity_error(shelf: Path) -> None:
+    item = trained(shelf, UNET)
+    path = shelf / item.file
+    halves = {name: tensor.bfloat16() for name, tensor in safetensors.torch.load_file(path).items()}
+    safetensors.torch.save_file(halves, path)
+    with pytest.raises(
+        IntegrityError, match=r"numbers of a kind that no array has \(BF16\)"
+    ):
+        opened(item.model_copy(update={"sha256": sha256_file(path)}))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facerecon.engines.embedders import DESIGNS, DLIB_FRAMING
+from facerecon.engines.embedders import DLIB_FRAMING
+from facerecon.engines.embedding_networks import DESIGNS
 from facerecon.engines.views import MOST_JITTER, Views, _about
 from facerecon.errors import UsageError
 from facerecon.records import RGB, FaceView, Landmarks5

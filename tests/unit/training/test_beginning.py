@@ -9,7 +9,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from facerecon.engines.trained import UNET, restoring_network
+from facerecon.engines.architectures import UNET
+from facerecon.engines.restoring_networks import restoring_network
 from facerecon.errors import FacereconError, IntegrityError, ResourceError, UsageError
 from facerecon.hashing import sha256_file
 from facerecon.training.beginning import begin

@@ -1,0 +1,53 @@
+"""ONNX Runtime on a CPU: the small networks of a usual run, without torch and without holding up other threads.
+
+Each call runs on the thread that makes it, so that a picture has the same bits on every number of cores. Measured on
+one core of a 2024 server CPU, in fp32, against torch in its faster layout: RetinaFace mobile0.25 at 640x360 px 13.3 ms
+for 17.3, at 128x96 px 0.77 for 2.7; dlib's network, two chips, 12.3 for 16.4; the restorers' U-Net 27.3 for 33.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+class Session:
+    """An ONNX model, ready to run; may be called from several threads at a time."""
+
+    def __init__(self, model: bytes, weights: Mapping[str, Floats] | None = None, *, one_size: bool) -> None:
+        """Load it; `weights` are those that it names and does not hold.
+
+        `one_size`: its inputs have one size, so that memory kept for the next call is of use.
+        """
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        # Memory and plans that are kept for pictures of many sizes would only pile up.
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = one_size
+        options.log_severity_level = 3
+        # The runtime may read them where they are.
+        self._weights = dict(weights or {})
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in self._weights.values()]
+        options.add_external_initializers(list(self._weights), values)
+        self.runtime = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, Floats]) -> list[Floats]:
+        """Return the named outputs, float32.
+
+        Raises:
+            MemoryError: there was not enough of it.
+            RuntimeError: it failed otherwise.
+        """
+        try:
+            found: list[Any] = self.runtime.run(list(outputs), dict(inputs))
+        except Exception as error:
+            # Its errors are of no common kind, and running out of memory is told in words alone.
+            kind = MemoryError if "allocat" in str(error) else RuntimeError
+            raise kind(str(error)) from error
+        return found

@@ -1,0 +1,50 @@
+"""What torch needs before a network of it runs: determinism, types, and one thread to a picture on a CPU.
+
+Owns every global torch setting. Whoever imports this imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from facerecon.engines.cores import on_cores
+from facerecon.weights import Precision
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_CUBLAS_WORKSPACE = ":4096:8"
+
+
+def make_deterministic(seed: int | None = None) -> None:
+    """Make equal inputs give equal outputs here: deterministic kernels, no TF32, no autotuning.
+
+    `seed` is for training; no network that is only run draws random numbers.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _CUBLAS_WORKSPACE)
+    if seed is not None:
+        torch.manual_seed(seed)
+    # As use_deterministic_algorithms(True), which also imports the compiler: a second at each start.
+    torch.set_deterministic_debug_mode("error")
+    # Filling every new tensor guards against reading uninitialised memory, at a price; no network here does that.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def each_on_a_core(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    """As `cores.on_cores`, for calls that run torch: each on one thread, without gradients."""
+
+    def alone(item: A) -> B:
+        # It holds for the calling thread (OpenMP), and lasts; the main thread keeps all of its own.
+        torch.set_num_threads(1)
+        with torch.inference_mode():
+            return call(item)
+
+    return on_cores(alone, items)

@@ -1,0 +1,65 @@
+"""Our own restoring networks in torch, by name: what is trained, and what runs on a GPU or in bf16."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from facerecon.engines.architectures import AUTOENCODER, OWN_RESTORERS, UNET
+from facerecon.engines.arrays import Arrays
+from facerecon.engines.autoencoder import WIDTHS as AUTOENCODER_WIDTHS
+from facerecon.engines.autoencoder import Autoencoder
+from facerecon.engines.by_torch import make_deterministic
+from facerecon.engines.restorer_shapes import RestorerShape
+from facerecon.engines.runtime import Device
+from facerecon.engines.states import fill
+from facerecon.engines.unet import BLOCKS, UNet
+from facerecon.engines.unet import WIDTHS as UNET_WIDTHS
+from facerecon.engines.variants import Variants
+from facerecon.weights import Entry
+
+
+def restoring_network(
+    architecture: str, widths: Sequence[int] | None = None, blocks: int = BLOCKS
+) -> UNet | Autoencoder:
+    """Return a new network of one of `OWN_RESTORERS`; `blocks` is the U-Net's alone, `widths` None its default.
+
+    Raises:
+        ValueError: there is no such architecture.
+    """
+    if architecture == UNET:
+        return UNet(widths or UNET_WIDTHS, blocks)
+    if architecture == AUTOENCODER:
+        return Autoencoder(widths or AUTOENCODER_WIDTHS)
+    raise ValueError(f"no restoring network is called {architecture}; known: {', '.join(OWN_RESTORERS)}")
+
+
+def open_pair(
+    item: Entry, shape: RestorerShape, state: Mapping[str, torch.Tensor] | Arrays, device: Device
+) -> tuple[Variants, Variants]:
+    """Return two calls of one filled network: what it restores, and how far that may be off.
+
+    Raises:
+        IntegrityError: the state does not fit the network.
+    """
+    make_deterministic()
+    network = restoring_network(item.architecture, shape.widths, shape.blocks)
+    fill(network, state, item)
+    picture, doubt = (
+        Variants(network, device, call, converted=False, small=True) for call in (call_picture, call_doubt)
+    )
+    return picture, doubt
+
+
+def call_picture(network: nn.Module, squares: torch.Tensor) -> torch.Tensor:
+    """Return the restored squares, (N, 3, side, side), not clipped."""
+    picture: torch.Tensor = network(squares).picture
+    return picture
+
+
+def call_doubt(network: nn.Module, squares: torch.Tensor) -> torch.Tensor:
+    """Return the expected absolute error of each pixel, (N, 1, side, side): the Laplace distribution's scale."""
+    log_scale: torch.Tensor = network(squares).log_scale
+    return log_scale.exp()
