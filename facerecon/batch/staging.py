@@ -163,9 +163,11 @@ class Staging:
         """Claim bytes and return None; where there is no space for them, return how many others hold some."""
         # One at a time: two would count the same space.
         with hold(self.root, follow=False, patience_s=_LONGEST_WAIT_S):
-            claims = [claim for each in self._folders() if each != mine and (claim := _claim_of(each)) is not None]
-            if self._free(self.root) - sum(claims) - size < self._reserve:
-                return len(claims)
+            others = [each for each in self._folders() if each != mine]
+            # One that is just being removed may have no claim any more, and still the copy.
+            holding = sum(map(_holds_something, others))
+            if self._free(self.root) - sum(map(_claim_of, others)) - size < self._reserve:
+                return holding
             (mine / _CLAIM).write_text(str(size), encoding="ascii")
             return None
 
@@ -246,13 +248,20 @@ def _taken(folder: Path) -> Held | None:
     return None
 
 
-def _claim_of(folder: Path) -> int | None:
-    """Return how many bytes will still be written to a copy's folder; None: nothing was claimed."""
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(each.name != LOCK for each in folder.iterdir())
+    except OSError:
+        return False
+
+
+def _claim_of(folder: Path) -> int:
+    """Return how many bytes will still be written to a copy's folder; 0 where nothing was claimed."""
     try:
         size = int((folder / _CLAIM).read_text(encoding="ascii"))
         return max(0, size - sum(each.stat().st_size for each in folder.iterdir() if each.name != _CLAIM))
     except (OSError, ValueError):
-        return None
+        return 0
 
 
 def _empty(folder: Path) -> None:

@@ -263,6 +263,28 @@ def test_what_a_copy_under_way_still_needs_is_nobody_elses(tale: Path, tmp_path:
     assert order == ["first", "second"]
 
 
+def test_a_copy_that_is_just_being_removed_is_waited_for(tale: Path, tmp_path: Path) -> None:
+    """Its claim is gone already, the copy itself is not."""
+    here, said = tmp_path / "here", list[str]()
+    first, second = put(tale, "a.mp4"), put(tale, "b.mp4")
+
+    def free(_: Path) -> int:
+        return 15 - used_in(here, "*.mp4")
+
+    with contextlib.ExitStack() as under_way:
+        kept = under_way.enter_context(copied(Staging(here, 0, free), first))
+        (kept.path.parent / module._CLAIM).unlink()
+
+        def waits(text: str) -> None:
+            said.append(text)
+            under_way.close()
+
+        with copied(Staging(here, 0, free), second, waits) as found:
+            assert found.path.read_bytes() == (tale / "b.mp4").read_bytes()
+    assert len(said) == 1
+    assert left(here) == []
+
+
 def test_many_at_a_time_never_claim_more_than_there_is(tale: Path, tmp_path: Path) -> None:
     """A disk of 25 bytes, six objects of ten: never more than two copies are there at a time."""
     here, together, most, counting = tmp_path / "here", [0], list[int](), threading.Lock()
