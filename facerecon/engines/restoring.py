@@ -19,9 +19,8 @@ from facerecon.engines import pasting
 from facerecon.engines.enlarging import check_blend, lanczos
 from facerecon.engines.pasting import BOUNDS_TEXT, SIDE_PX, Bounds, Mask
 from facerecon.engines.retreats import Tiled, run_tiled
-from facerecon.engines.runtime import memory_guard
 from facerecon.engines.squares import Square, to_full
-from facerecon.engines.tiling import Network, TilePlan, as_tiles
+from facerecon.engines.tiling import Network, TilePlan
 from facerecon.errors import RestorationError
 from facerecon.faces.alignment import Affine
 from facerecon.records import RGB, FaceView, ModelStamp
@@ -46,16 +45,15 @@ class FaceRestorer:
         blend: float = 1.0,
         parser: FaceParser | None = None,
         square: Square | None = None,
-        doubt: Network | None = None,
         corrects: bool = False,
         bounds: Bounds = "ellipse",
     ) -> None:
         """Take a network on squares in 0..1 (of 512x512 px, or cut as `square` says), with its stamp.
 
         `batch` is the number of faces per pass; `blend` (0..1) mixes the enlarged crop and the restored face inside
-        the mask. The mask is `parser`'s, else as `bounds` says. `doubt` takes squares as the network does and returns
-        the expected absolute error of its answer, (m, 1, side, side) in 0..1. `corrects`: what the network changed is
-        added to the enlarged crop, which keeps its finer detail; otherwise the network's face takes its place.
+        the mask. The mask is `parser`'s, else as `bounds` says. A fourth channel of the network's answer is the
+        expected absolute error of the others, in 0..1. `corrects`: what the network changed is added to the enlarged
+        crop, which keeps its finer detail; otherwise the network's face takes its place.
 
         Raises:
             UsageError: `blend` is out of range.
@@ -63,7 +61,7 @@ class FaceRestorer:
         check_blend(blend)
         self._stamp, self._network, self._scale = stamp, network, scale
         self._blend, self._parser, self._bounds = blend, parser, bounds
-        self._doubt, self._corrects = doubt, corrects
+        self._corrects = corrects
         self._square = square or Square()
         side = self._square.side_px
         self._plan = TilePlan(side, 0, batch, precision, floor_px=side)
@@ -98,14 +96,11 @@ class FaceRestorer:
         """Return the enlarged crop with what was drawn in it, and how far that may be off where the network tells."""
         from_full = pasting.inverted(drawn.to_full, self._scale)
         canvas = lanczos(face.pixels, self._scale)
-        try:
-            doubted = self._doubted(face, drawn)
-        except _UnusableDoubtError as error:
-            return RestorationFailure(str(error))
         weight = self._weight(drawn, from_full, *canvas.shape[:2])
         from_square = self._square.onto(from_full)
         pixels = pasting.paste(canvas, drawn.square, from_square, weight, drawn.given)
-        return drawn.answer(pixels, None if doubted is None else pasting.paste_levels(doubted, from_square, weight))
+        doubt = drawn.doubt
+        return drawn.answer(pixels, None if doubt is None else pasting.paste_levels(doubt, from_square, weight))
 
     def restore_onto(self, canvas: RGB, faces: Sequence[FaceView], scale: int) -> tuple[RGB, list[RestorationOutcome]]:
         """Return a frame enlarged by `scale` (`canvas`, which is not changed) with its faces restored in it.
@@ -139,21 +134,6 @@ class FaceRestorer:
             mask = pasting.parsed_mask(drawn.ramp, from_full, width, height)
         return self._blend * mask
 
-    def _doubted(self, face: FaceView, drawn: _Drawn) -> Levels | None:
-        """Return how far the square may be off, in grey levels; None when the network does not tell.
-
-        A pass of its own, face by face: frames of a video need none.
-        """
-        if self._doubt is None:
-            return None
-        square = self._square.cut_by(face.pixels, drawn.to_full)
-        with memory_guard("face restoration"):
-            found = self._doubt(as_tiles(square[None]), drawn.tiled.plan.precision)
-        levels = found[0, 0] * np.float32(255)
-        if not np.isfinite(levels).all():
-            raise _UnusableDoubtError("the network's uncertainty was not finite")
-        return np.asarray(np.clip(levels, 0, 255), dtype=np.float32)
-
     def _draw(self, faces: Sequence[FaceView]) -> list[_Drawn | RestorationFailure]:
         """Align all faces, restore them in common passes, and find their masks; one answer per face, in order."""
         transforms, found = _aligned(faces)
@@ -177,10 +157,6 @@ class FaceRestorer:
         return [(ramp, f"{plain} ({name} found no face)" if ramp is None else name) for ramp in ramps]
 
 
-class _UnusableDoubtError(Exception):
-    """A network gave NaN or infinity for how far it may be off."""
-
-
 @dataclass(frozen=True, eq=False)
 class _Drawn:
     """What the network drew for one face, and where it goes; `given`: what it saw, if the difference is pasted."""
@@ -194,6 +170,12 @@ class _Drawn:
     @property
     def square(self) -> RGB:
         return self.tiled.pixels
+
+    @property
+    def doubt(self) -> Levels | None:
+        """How far the square may be off, in grey levels; None when the network does not tell."""
+        told = self.tiled.beside
+        return None if told is None else np.clip(told[0] * np.float32(255), 0, 255)
 
     def answer(self, pixels: RGB, uncertainty: Levels | None = None) -> Restoration:
         """Return the outcome with these pixels; the mask stands in the tile plan too, which every record has."""

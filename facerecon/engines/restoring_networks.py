@@ -12,6 +12,7 @@ from facerecon.engines.arrays import Arrays
 from facerecon.engines.autoencoder import WIDTHS as AUTOENCODER_WIDTHS
 from facerecon.engines.autoencoder import Autoencoder
 from facerecon.engines.by_torch import make_deterministic
+from facerecon.engines.restored import Restored
 from facerecon.engines.restorer_shapes import RestorerShape
 from facerecon.engines.runtime import Device
 from facerecon.engines.states import fill
@@ -36,10 +37,10 @@ def restoring_network(
     raise ValueError(f"no restoring network is called {architecture}; known: {', '.join(OWN_RESTORERS)}")
 
 
-def open_pair(
+def open_network(
     item: Entry, shape: RestorerShape, state: Mapping[str, torch.Tensor] | Arrays, device: Device
-) -> tuple[Variants, Variants]:
-    """Return two calls of one filled network: what it restores, and how far that may be off.
+) -> Variants:
+    """Return a filled network, to be called with squares; see `call`.
 
     Raises:
         IntegrityError: the state does not fit the network.
@@ -47,19 +48,13 @@ def open_pair(
     make_deterministic()
     network = restoring_network(item.architecture, shape.widths, shape.blocks)
     fill(network, state, item)
-    picture, doubt = (
-        Variants(network, device, call, converted=False, small=True) for call in (call_picture, call_doubt)
-    )
-    return picture, doubt
+    return Variants(network, device, call, converted=False, small=True)
 
 
-def call_picture(network: nn.Module, squares: torch.Tensor) -> torch.Tensor:
-    """Return the restored squares, (N, 3, side, side), not clipped."""
-    picture: torch.Tensor = network(squares).picture
-    return picture
+def call(network: nn.Module, squares: torch.Tensor) -> torch.Tensor:
+    """Return the restored squares, not clipped, and how far each pixel may be off, (N, 3 + 1, side, side).
 
-
-def call_doubt(network: nn.Module, squares: torch.Tensor) -> torch.Tensor:
-    """Return the expected absolute error of each pixel, (N, 1, side, side): the Laplace distribution's scale."""
-    log_scale: torch.Tensor = network(squares).log_scale
-    return log_scale.exp()
+    That is the expected absolute error: the Laplace distribution's scale.
+    """
+    answer: Restored = network(squares)
+    return torch.cat((answer.picture, answer.log_scale.exp()), 1)

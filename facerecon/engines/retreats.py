@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from facerecon.engines.runtime import is_out_of_memory, release_cached_memory
-from facerecon.engines.tiling import Grid, Network, TilePlan, UnusableOutputError, compute
+from facerecon.engines.tiling import Floats, Grid, Network, TilePlan, UnusableOutputError, compute
 from facerecon.errors import ResourceError
 from facerecon.records import RGB
 from facerecon.stages import RestorationFailure
@@ -18,11 +18,12 @@ from facerecon.stages import RestorationFailure
 
 @dataclass(frozen=True, eq=False)
 class Tiled:
-    """A network's output for one picture, uint8 RGB, and how it came about."""
+    """A network's output for one picture, uint8 RGB, how it came about, and what the network tells beside it."""
 
     pixels: RGB
     plan: TilePlan
     description: str
+    beside: Floats | None = None
 
 
 def run_tiled(
@@ -79,7 +80,7 @@ def _attempt(pictures: Sequence[RGB], network: Network, plan: TilePlan, scale: i
         reason, unusable = f"the network failed: {' '.join(str(error).split())[:300]}", False
     else:
         tiles = Grid.over(pictures[0], plan).tiles
-        return [Tiled(pixels, plan, plan.describe(tiles)) for pixels in results]
+        return [Tiled(each.pixels, plan, plan.describe(tiles), each.beside) for each in results]
     if len(pictures) > 1:
         single = _retreat(plan, f"a pass of {len(pictures)} faces failed, repeated one by one")
         return [outcome for picture in pictures for outcome in _attempt([picture], network, single, scale)]

@@ -169,11 +169,20 @@ def _longest(axis: Axis) -> int:
     return max(end - start for start, end in map(axis.outer, range(len(axis))))
 
 
-def compute(pictures: Sequence[RGB], network: Network, plan: TilePlan, scale: int) -> list[RGB]:
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """A network's answer for one picture: its pixels, and what it tells beside them, (k, y, x); None for nothing."""
+
+    pixels: RGB
+    beside: Floats | None
+
+
+def compute(pictures: Sequence[RGB], network: Network, plan: TilePlan, scale: int) -> list[Computed]:
     """Run pictures of one size through `network`, tile by tile; return uint8 (h * scale, w * scale, 3) of each.
 
-    `network` takes tiles (m, 3, y, x), float32 in 0..1, and a precision, and returns `scale` times their size. Nothing
-    is caught here.
+    `network` takes tiles (m, 3, y, x), float32 in 0..1, and a precision, and returns `scale` times their size. Channels
+    after the three colours are what it tells beside the picture; of pictures that are one tile they are returned as
+    they are. Nothing is caught here.
 
     Raises:
         UnusableOutputError: the output of a tile is not finite, or black where the input is not.
@@ -182,6 +191,7 @@ def compute(pictures: Sequence[RGB], network: Network, plan: TilePlan, scale: in
     grid = Grid.over(pictures[0], plan)
     height, width = (side * scale for side in pictures[0].shape[:2])
     results = [np.empty((height, width, 3), np.uint8) for _ in pictures]
+    beside: list[Floats | None] = [None] * len(pictures)
     carried: Floats | None = None
     for row in range(len(grid.rows)):
         band = _Band(grid, row, scale, len(pictures), carried)
@@ -191,9 +201,11 @@ def compute(pictures: Sequence[RGB], network: Network, plan: TilePlan, scale: in
                 height_px, width_px = tile.shape
                 usable = output[:, : height_px * scale, : width_px * scale]
                 _check(usable, pictures[tile.picture], tile, grid)
-                band.add(tile, usable)
+                band.add(tile, usable[:3])
+                if grid.tiles == 1 and len(usable) > 3:
+                    beside[tile.picture] = usable[3:]
         carried = band.write(results)
-    return results
+    return [Computed(*each) for each in zip(results, beside, strict=True)]
 
 
 def _batches(tiles: Iterable[Tile], plan: TilePlan) -> Iterator[list[Tile]]:
@@ -224,7 +236,7 @@ def _pixels(picture: RGB, tile: Tile) -> RGB:
 def _check(output: Floats, picture: RGB, tile: Tile, grid: Grid) -> None:
     if not np.isfinite(output).all():
         raise UnusableOutputError(f"output was not finite ({grid.position(tile)})")
-    if output.max() < _BLACK_OUTPUT and _pixels(picture, tile).mean() > _LIT_INPUT_LEVELS:
+    if output[:3].max() < _BLACK_OUTPUT and _pixels(picture, tile).mean() > _LIT_INPUT_LEVELS:
         raise UnusableOutputError(f"output was black ({grid.position(tile)})")
 
 

@@ -56,11 +56,11 @@ def open_trained_restorer(
     shape = shape_of(item, arrays)
     side_px = square_side_px(item, shape)
     if device.type == "cpu" and chosen == "fp32" and item.architecture == UNET:
-        network, doubt = _open_pair(item, shape, arrays, side_px)
+        network: Network = _ByOnnx(item, shape, arrays, side_px)
     else:
-        from facerecon.engines.restoring_networks import open_pair
+        from facerecon.engines.restoring_networks import open_network
 
-        network, doubt = open_pair(item, shape, arrays, device)
+        network = open_network(item, shape, arrays, device)
     return FaceRestorer(
         make_stamp(item, device, chosen),
         network,
@@ -70,29 +70,23 @@ def open_trained_restorer(
         blend=blend,
         parser=parser,
         square=Square(side_px),
-        doubt=doubt,
         corrects=True,
         bounds=bounds,
     )
 
 
-def _open_pair(item: Entry, shape: RestorerShape, arrays: Arrays, side_px: int) -> tuple[Network, Network]:
-    from facerecon.engines.unet_graph import DOUBT, PICTURE, unet_model
+class _ByOnnx:
+    """The U-Net by ONNX Runtime: each square on a core of its own, in fp32."""
 
-    model = unet_model(Weights(item, arrays), shape, side_px)
-    session = Session(model.graph, model.weights, one_size=True)
-    return _Output(session, PICTURE), _Output(session, DOUBT)
+    def __init__(self, item: Entry, shape: RestorerShape, arrays: Arrays, side_px: int) -> None:
+        from facerecon.engines.unet_graph import unet_model
 
-
-class _Output:
-    """One output of a session, as a network: each square on a core of its own, in fp32."""
-
-    def __init__(self, session: Session, name: str) -> None:
-        self._session, self._name = session, name
+        model = unet_model(Weights(item, arrays), shape, side_px)
+        self.session = Session(model.graph, model.weights, one_size=True)
 
     def __call__(self, squares: Floats, _precision: Precision) -> Floats:
         return np.concatenate(on_cores(self._of_one, list(squares)))
 
     def _of_one(self, square: Floats) -> Floats:
-        (found,) = self._session.run([self._name], {"squares": np.ascontiguousarray(square[None])})
+        (found,) = self.session.run(["answer"], {"squares": np.ascontiguousarray(square[None])})
         return found

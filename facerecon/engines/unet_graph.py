@@ -10,14 +10,12 @@ from facerecon.engines.arrays import Floats, Weights
 from facerecon.engines.graphs import Graph, Model, Value
 from facerecon.engines.restorer_shapes import FOLD, GREATEST_SCALE, LEAST_SCALE, RestorerShape
 
-PICTURE, DOUBT = "picture", "doubt"
-
 
 def unet_model(weights: Weights, shape: RestorerShape, side_px: int) -> Model:
     """Return the network as an ONNX model for `squares`, RGB in 0..1, float (n, 3, side, side).
 
-    Its outputs are `picture`, (n, 3, side, side) in about 0..1, and `doubt`, (n, 1, side, side): the scale of the
-    Laplace distribution of the error that is left. `weights` are named as in `UNet`'s state.
+    Its output is `answer`, (n, 3 + 1, side, side): the picture in about 0..1, and the scale of the Laplace distribution
+    of the error that is left. `weights` are named as in `UNet`'s state.
 
     Raises:
         IntegrityError: they do not fit the network.
@@ -65,7 +63,7 @@ class _Network:
         low, high = math.log(LEAST_SCALE), math.log(GREATEST_SCALE)
         scaled = graph.node("Mul", graph.node("Sigmoid", logit), graph.constant(high - low))
         doubt = graph.node("Exp", graph.node("Add", scaled, graph.constant(low)))
-        return graph.model({PICTURE: graph.node("Add", "squares", change), DOUBT: doubt})
+        return graph.model({"answer": graph.node("Concat", graph.node("Add", "squares", change), doubt, axis=1)})
 
     def _blocks(self, x: Value, name: str, width: int) -> Value:
         for block in range(self._shape.blocks):

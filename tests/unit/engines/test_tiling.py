@@ -49,7 +49,7 @@ def test_tile_and_batch_size_do_not_matter(tile_px: int, batch: int, feather_px:
     for picture, found in zip(
         pictures(2), compute(pictures(2), network, plan(tile_px, 6, batch, feather_px=feather_px), 2), strict=True
     ):
-        assert np.abs(found.astype(int) - whole(picture)).max() <= 1
+        assert np.abs(found.pixels.astype(int) - whole(picture)).max() <= 1
 
 
 @given(
@@ -88,7 +88,7 @@ def test_cross_fade_hides_what_each_tile_adds() -> None:
     picture[:, 100:] = 200
     (cut,) = compute([picture], mean, plan(50, 8), 1)
     (faded,) = compute([picture], mean, plan(50, 8, feather_px=8), 1)
-    steps = [int(np.abs(np.diff(found[20, :, 0].astype(int))).max()) for found in (cut, faded)]
+    steps = [int(np.abs(np.diff(found.pixels[20, :, 0].astype(int))).max()) for found in (cut, faded)]
     assert steps[1] < steps[0] / 8
 
 
@@ -101,7 +101,23 @@ def test_odd_sizes_are_padded_for_the_network_and_cut_again() -> None:
     for size in ((13, 11), (90, 131)):
         (picture,) = pictures(1, *size)
         (found,) = compute([picture], even, plan(32, 8, multiple=8, feather_px=4), 2)
-        assert np.array_equal(found, picture.repeat(2, 0).repeat(2, 1))
+        assert np.array_equal(found.pixels, picture.repeat(2, 0).repeat(2, 1))
+
+
+def test_what_is_told_beside_a_picture_of_one_tile_comes_as_it_is() -> None:
+    def telling(tiles: Floats, precision: Precision) -> Floats:
+        return np.concatenate((doubled(tiles, precision), doubled(tiles[:, :1] * 3 - 1, precision)), 1)
+
+    for found, picture in zip(
+        compute(pictures(2, 13, 11), telling, plan(multiple=8), 2), pictures(2, 13, 11), strict=True
+    ):
+        assert np.array_equal(found.pixels, picture.repeat(2, 0).repeat(2, 1))
+        assert found.beside is not None
+        expected = picture[None, ..., 0].repeat(2, 1).repeat(2, 2) / 255 * 3 - 1
+        np.testing.assert_allclose(found.beside, expected, atol=1e-6)
+    (cut,) = compute(pictures(1), telling, plan(), 2)
+    assert cut.beside is None
+    assert np.array_equal(cut.pixels, pictures(1)[0].repeat(2, 0).repeat(2, 1))
 
 
 def test_small_picture_is_not_cut() -> None:

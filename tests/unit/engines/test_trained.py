@@ -89,14 +89,15 @@ def mask_of(face: FaceView, scale: int) -> np.ndarray:
 
 
 class Told:
-    """Stands in for a network, or for what it tells of its uncertainty: by precision, one value in 0..1 everywhere."""
+    """Stands in for a network: by precision, one value of each channel everywhere; the fourth tells its doubt."""
 
-    def __init__(self, channels: int, values: Mapping[Precision, float]) -> None:
-        self.channels, self.values, self.asked = channels, values, list[tuple[tuple[int, ...], Precision]]()
+    def __init__(self, values: Mapping[Precision, tuple[float, ...]]) -> None:
+        self.values, self.asked = values, list[tuple[tuple[int, ...], Precision]]()
 
     def __call__(self, tiles: Floats, precision: Precision) -> Floats:
         self.asked.append((tuple(tiles.shape), precision))
-        return np.full((len(tiles), self.channels, *tiles.shape[2:]), self.values[precision], np.float32)
+        values = np.asarray(self.values[precision], np.float32)[None, :, None, None]
+        return np.broadcast_to(values, (len(tiles), values.size, *tiles.shape[2:]))
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
@@ -312,31 +313,40 @@ def test_what_is_repeated_in_fp32_is_doubted_in_fp32(
     shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     restorer = opened(trained(shelf, UNET), mask="ellipse", precision="bf16")
-    doubt = Told(1, {"fp32": 0.02})
-    monkeypatch.setattr(restorer, "_network", Told(3, {"fp32": 1.0, "bf16": math.nan}))
-    monkeypatch.setattr(restorer, "_doubt", doubt)
+    told = Told({"fp32": (1.0, 1.0, 1.0, 0.02), "bf16": (1.0, 1.0, 1.0, math.nan)})
+    monkeypatch.setattr(restorer, "_network", told)
     found = one(restorer, crop)
     assert found.precision == "fp32"
-    assert doubt.asked == [((1, 3, 128, 128), "fp32")]
+    assert told.asked == [((1, 3, 128, 128), "bf16"), ((1, 3, 128, 128), "fp32")]
     assert found.uncertainty is not None
     assert np.allclose(found.uncertainty[mask_of(crop, 4) == 1], 0.02 * 255)
 
 
-@pytest.mark.parametrize(("told", "words"), [("_network", "not finite"), ("_doubt", "uncertainty was not finite")])
+@pytest.mark.parametrize("values", [(math.nan,) * 3, (0.5, 0.5, math.inf), (0.5, 0.5, 0.5, math.nan)])
 def test_useless_output_is_a_failure_never_the_input(
-    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch, told: str, words: str
+    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch, values: tuple[float, ...]
 ) -> None:
-    """R20."""
+    """R20; a doubt that is no number is as useless."""
     restorer = opened(trained(shelf, UNET), mask="ellipse", precision="fp32")
-    monkeypatch.setattr(restorer, told, Told(3, {"fp32": math.nan}))
+    monkeypatch.setattr(restorer, "_network", Told({"fp32": values}))
     (found,) = restorer.restore([crop])
     assert isinstance(found, RestorationFailure)
-    assert words in found.reason
+    assert "not finite" in found.reason
+
+
+def test_black_is_useless_however_much_the_network_doubts_it(
+    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restorer = opened(trained(shelf, UNET), mask="ellipse", precision="fp32")
+    monkeypatch.setattr(restorer, "_network", Told({"fp32": (0.0, 0.0, 0.0, 0.5)}))
+    (found,) = restorer.restore([crop])
+    assert isinstance(found, RestorationFailure)
+    assert "black" in found.reason
 
 
 def test_a_model_that_tells_no_uncertainty_has_none(shelf: Path, crop: FaceView) -> None:
     item = trained(shelf, UNET)
-    plain = FaceRestorer(opened(item).stamp, Told(3, {"fp32": 0.5}), precision="fp32")
+    plain = FaceRestorer(opened(item).stamp, Told({"fp32": (0.5, 0.5, 0.5)}), precision="fp32")
     assert one(plain, crop).uncertainty is None
 
 
@@ -405,7 +415,7 @@ def test_a_network_that_fails_by_onnx_runtime_is_that_faces_failure(
         def run(self, *_: object) -> None:
             raise RuntimeException("Non-zero status code returned while running Conv node")
 
-    monkeypatch.setattr(restorer._network._session, "runtime", Failing())  # type: ignore[attr-defined]
+    monkeypatch.setattr(restorer._network.session, "runtime", Failing())  # type: ignore[attr-defined]
     (found,) = restorer.restore([crop])
     assert isinstance(found, RestorationFailure)
     assert "the network failed: Non-zero status code" in found.reason
@@ -416,7 +426,5 @@ def test_numbers_that_no_array_has_are_an_integrity_error(shelf: Path) -> None:
     path = shelf / item.file
     halves = {name: tensor.bfloat16() for name, tensor in safetensors.torch.load_file(path).items()}
     safetensors.torch.save_file(halves, path)
-    with pytest.raises(
-        IntegrityError, match=r"numbers of a kind that no array has \(BF16\)"
-    ):
+    with pytest.raises(IntegrityError, match=r"numbers of a kind that no array has \(BF16\)"):
         opened(item.model_copy(update={"sha256": sha256_file(path)}))
