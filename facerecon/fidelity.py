@@ -7,7 +7,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from skimage.metrics import structural_similarity
 
 from facerecon.records import RGB
 
@@ -40,6 +39,8 @@ def ssim(picture: RGB, reference: RGB) -> float:
     Raises:
         ValueError: the pictures differ in size, or are smaller than the window.
     """
+    from skimage.metrics import structural_similarity
+
     a, b = (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (picture, reference))
     value = structural_similarity(  # type: ignore[no-untyped-call]
         a, b, data_range=255, gaussian_weights=True, sigma=_WINDOW_SIGMA_PX, use_sample_covariance=False

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from facerecon.engines.cores import on_cores
+from facerecon.engines.cores import on_own_threads
 from facerecon.weights import Precision
 
 A = TypeVar("A")
@@ -39,7 +39,7 @@ def make_deterministic(seed: int | None = None) -> None:
 
 
 def each_on_a_core(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
-    """As `cores.on_cores`, for calls that run torch: each on one thread, without gradients."""
+    """As `cores.on_own_threads`, for calls that run torch: each on one thread, without gradients."""
 
     def alone(item: A) -> B:
         # It holds for the calling thread (OpenMP), and lasts; the main thread keeps all of its own.
@@ -47,4 +47,4 @@ def each_on_a_core(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
         with torch.inference_mode():
             return call(item)
 
-    return on_cores(alone, items)
+    return on_own_threads(alone, items)

@@ -7,11 +7,12 @@ threads are faster than one pass with all of them (measured for detection: by a 
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from facerecon.interruption import check_wanted
 
@@ -28,9 +29,27 @@ def core_count() -> int:
 
 
 def on_cores(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
-    """Return what `call` gives for each item, in order; each call has a thread of its own.
+    """Return what `call` gives for each item, in order; as many calls run at a time as there are cores.
 
-    As many run at a time as there are cores.
+    The calling thread is one of those that work: handing an item to another costs as much as a small one takes.
+
+    Raises:
+        AbandonedError: nobody waits for it any more.
+        Exception: what a call raised, of those that did the first one's; the calls that have begun go on to their end.
+    """
+    shared = _Shared(call, items)
+    count = core_count()
+    helpers = [_threads(count).submit(shared.work) for _ in range(min(count, len(items)) - 1)]
+    try:
+        shared.work(check_wanted)
+    finally:
+        shared.ended = True
+        wait(helpers)
+    return shared.results()
+
+
+def on_own_threads(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    """Return what `call` gives for each item, in order; none is called in the calling thread.
 
     Raises:
         AbandonedError: nobody waits for it any more; the calls that have begun go on to their end.
@@ -41,6 +60,38 @@ def on_cores(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
         check_wanted()
         found.append(result)
     return found
+
+
+class _Shared(Generic[A, B]):
+    """Items that several threads work through, each taking the next one."""
+
+    def __init__(self, call: Callable[[A], B], items: Sequence[A]) -> None:
+        self._call, self._items = call, items
+        self._next = itertools.count()
+        self._found: dict[int, B] = {}
+        self._failed: dict[int, Exception] = {}
+        self.ended = False
+
+    def work(self, before_each: Callable[[], None] = lambda: None) -> None:
+        """Take items until there are no more, or one has failed."""
+        # Taking the next number is one step of the interpreter: no two threads get the same.
+        while not self.ended and (number := next(self._next)) < len(self._items):
+            before_each()
+            try:
+                self._found[number] = self._call(self._items[number])
+            except Exception as error:
+                self._failed[number] = error
+                self.ended = True
+
+    def results(self) -> list[B]:
+        """Return them in order.
+
+        Raises:
+            Exception: what the first failing call raised.
+        """
+        if self._failed:
+            raise self._failed[min(self._failed)]
+        return [self._found[number] for number in range(len(self._items))]
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,6 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.special import j1
 
 from facerecon.filters.light import luma
 from facerecon.records import RGB
@@ -211,6 +210,8 @@ def _motion_bank() -> npt.NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _disc_bank() -> npt.NDArray[np.float32]:
+    from scipy.special import j1
+
     radius = np.hypot(*_frequencies()) + 1e-9
     waves = [2 * np.pi * disc * radius for disc in _RADII_PX]
     return np.stack([_pattern(np.log((2 * j1(wave) / wave) ** 2 + _FLOOR)) for wave in waves]).astype(np.float32)

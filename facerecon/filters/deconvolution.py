@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.fft import irfft2, rfft2
 from skimage import restoration  # loads its parts, and scipy.stats, when they are first used
 
 from facerecon.filters.blur import (
@@ -155,6 +154,8 @@ def _sharpened(plane: Floats, kernel: Floats, method: Method, iterations: int, b
 
 def _tapered(plane: Floats, kernel: Floats, margin_px: int) -> Floats:
     """Blend the margin into a blurred, wrapped copy: the Fourier transform sees no border, so none rings inwards."""
+    from scipy.fft import irfft2, rfft2
+
     wrapped = np.zeros_like(plane)
     wrapped[: kernel.shape[0], : kernel.shape[1]] = kernel
     wrapped = np.roll(wrapped, (-(kernel.shape[0] // 2), -(kernel.shape[1] // 2)), axis=(0, 1))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 
 from facerecon.filters.denoise import non_local_means
 from facerecon.filters.light import Plane
 from facerecon.records import RGB
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_matrix
 
 SOLVED_SIDE_PX = 384
 """Longest side on which the map is solved exactly; larger pictures use a reduced one and a guided enlargement."""
@@ -77,12 +80,13 @@ def _recomposed(bright: RGB, light: Plane, denoise_levels: float) -> RGB:
 
 def _refined(initial: Plane, smoothness: float, texture_px: float) -> Plane:
     """Solve (I + D' W D) t = initial exactly: a weighted least-squares problem with one unknown per pixel."""
+    from scipy.sparse import identity
+    from scipy.sparse.linalg import splu
+
     down = smoothness * _weights(np.diff(initial, axis=0), texture_px)
     right = smoothness * _weights(np.diff(initial, axis=1), texture_px)
-    matrix = _laplacian(down, right) + scipy.sparse.identity(initial.size, format="csc")
-    factors = scipy.sparse.linalg.splu(
-        matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    )
+    matrix = _laplacian(down, right) + identity(initial.size, format="csc")
+    factors = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     return np.asarray(factors.solve(initial.ravel().astype(np.float64)).reshape(initial.shape), dtype=np.float32)
 
 
@@ -94,7 +98,9 @@ def _weights(gradient: Plane, texture_px: float) -> Plane:
     return np.asarray(1.0 / ((local + _EPSILON) * (np.abs(gradient) + _EPSILON)), dtype=np.float32)
 
 
-def _laplacian(down: Plane, right: Plane) -> scipy.sparse.csc_matrix:
+def _laplacian(down: Plane, right: Plane) -> csc_matrix:
+    from scipy.sparse import csc_matrix
+
     height, width = right.shape[0], down.shape[1]
     number = np.arange(height * width).reshape(height, width)
     first = np.concatenate([number[:-1].ravel(), number[:, :-1].ravel()])
@@ -102,7 +108,7 @@ def _laplacian(down: Plane, right: Plane) -> scipy.sparse.csc_matrix:
     weight = np.concatenate([down.ravel(), right.ravel()]).astype(np.float64)
     rows, columns = np.concatenate([first, second, first, second]), np.concatenate([second, first, first, second])
     values = np.concatenate([-weight, -weight, weight, weight])
-    return scipy.sparse.csc_matrix((values, (rows, columns)), shape=(number.size, number.size))
+    return csc_matrix((values, (rows, columns)), shape=(number.size, number.size))
 
 
 def _guided(guide: Plane, small_guide: Plane, small_map: Plane) -> Plane:

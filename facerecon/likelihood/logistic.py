@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from facerecon.errors import UsageError
 from facerecon.likelihood.ladder import FloatArray, checked
@@ -99,6 +98,9 @@ def _loss(
     same: FloatArray, different: FloatArray, penalty: float, point: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
     """Return the penalised loss, its gradient (2,) and its curvature (2, 2) at (intercept, slope)."""
+    # Fitting is rare, and importing this takes a quarter of a second: reading a calibration does without.
+    from scipy.special import expit
+
     value, gradient = 0.5 * penalty * point[1] ** 2, np.array([0.0, penalty * point[1]])
     curvature = np.array([[0.0, 0.0], [0.0, penalty]])
     for scores, sign in ((same, 1.0), (different, -1.0)):

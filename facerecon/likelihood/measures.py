@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from facerecon.errors import UsageError
 from facerecon.likelihood.ladder import (
@@ -128,7 +128,7 @@ def proportion_interval(successes: int, trials: int, level: float = 0.95) -> tup
         raise UsageError(f"{successes} of {trials} is no proportion")
     if trials == 0:
         return 0.0, 1.0
-    z2 = float(ndtri(0.5 + level / 2.0)) ** 2
+    z2 = NormalDist().inv_cdf(0.5 + level / 2.0) ** 2
     rate = successes / trials
     centre = (rate + z2 / (2.0 * trials)) / (1.0 + z2 / trials)
     half = math.sqrt(z2 * (rate * (1.0 - rate) / trials + z2 / (4.0 * trials**2))) / (1.0 + z2 / trials)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-from scipy.special import ndtri
+from statistics import NormalDist
 
 from facerecon.errors import UsageError
 from facerecon.likelihood.axes import Axis, Curve, Mark, Style, drawing
@@ -70,8 +69,8 @@ def det_svg(parts: Sequence[Bin]) -> str:
     """
     if not 1 <= len(parts) <= len(_SEVERAL):
         raise UsageError(f"a DET plot shows 1 to {len(_SEVERAL)} bins, not {len(parts)}; draw several plots")
-    ticks = tuple((float(ndtri(rate)), f"{rate * 100:g} %") for rate in _DET_TICKS)
-    low, high = (float(ndtri(end)) for end in _DET_ENDS)
+    ticks = tuple((_deviate(rate), f"{rate * 100:g} %") for rate in _DET_TICKS)
+    low, high = (_deviate(end) for end in _DET_ENDS)
     across, up = Axis("false match rate", low, high, ticks), Axis("false non-match rate", low, high, ticks)
     curves = [
         Curve(f"{part.id} (EER {part.metrics.eer.value * 100:.1f} %)", _deviates(part, low, high), style)
@@ -89,9 +88,16 @@ def _at_least(quantiles: Sequence[float], low: float, high: float) -> tuple[tupl
 
 def _deviates(part: Bin, low: float, high: float) -> tuple[tuple[float, float], ...]:
     rates = zip(part.curves.det_false_match, part.curves.det_false_non_match, strict=True)
-    points = [(float(ndtri(false_match)), float(ndtri(missed))) for false_match, missed in rates]
+    points = [(_deviate(false_match), _deviate(missed)) for false_match, missed in rates]
     # Beyond the frame the rates rest on a handful of comparisons, and 0 and 1 have no finite deviate.
     return tuple((x, y) for x, y in points if low <= x <= high and low <= y <= high)
+
+
+def _deviate(rate: float) -> float:
+    """Return how many standard deviations below the mean of a normal distribution so large a share lies."""
+    if not 0 < rate < 1:
+        return math.copysign(math.inf, rate - 0.5)
+    return NormalDist().inv_cdf(rate)
 
 
 def _neutral(odds: float) -> float:

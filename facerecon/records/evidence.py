@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -37,7 +38,7 @@ class Timestamp(Record):
     @property
     def seconds(self) -> Fraction:
         """The exact time in seconds."""
-        return self.pts * Fraction(*self.time_base)
+        return _seconds(self.pts, self.time_base)
 
     @property
     def iso_offset(self) -> str:
@@ -48,6 +49,12 @@ class Timestamp(Record):
         hours, minutes = divmod(minutes, 60)
         text = f"{rest // 1_000_000}.{rest % 1_000_000:06d}".rstrip("0").rstrip(".")
         return f"{sign}PT{f'{hours}H' if hours else ''}{f'{minutes}M' if minutes else ''}{text}S"
+
+
+@lru_cache(maxsize=4096)
+def _seconds(pts: int, time_base: tuple[int, int]) -> Fraction:
+    # Asked for some twenty times for each face; a fraction is made in Python.
+    return pts * Fraction(*time_base)
 
 
 class FrameRecord(Record):

@@ -19,7 +19,7 @@ open_recognizer("dlib-lq", device="cpu")
 open_restorer("restorer-unet", device="cpu")
 open_corrector("restorer-fused", device="cpu")
 describe_runtime()
-slow = ("torch", "torchvision", "sympy", "scipy.stats", "scipy.optimize")
+slow = ("torch", "torchvision", "sympy", "scipy")
 loaded = [name for name in slow if name in sys.modules]
 open_upscaler("realesrgan-x4plus", device="cpu")
 compilers = [name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules]
