@@ -1,9 +1,11 @@
 """Peak memory of `extract` must not grow with the clip's length: the demo clip against itself ten times in a row.
 
-    python benchmarks/memory.py [--times 10] [--json]
+    python benchmarks/memory.py [--times 10] [--wall SECONDS] [--json]
 
 Each run is a process of its own; its peak resident memory is what the operating system counted. The baseline is the
 clip played once. The long clip holds the same coded packets with later timestamps, so both runs see the same pictures.
+With `--wall`, also so many seconds of 1920x1080 px: nine cameras of benchmarks/people.py, searched in windows of many
+sizes. The goal there is 1,500 MB with `standard`, the whole of `facerecon run`; `extract` is its hungriest stage.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import av
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from people import render_wall
 
 from facerecon.demo import render_clip
 
@@ -72,12 +78,17 @@ def measured(clip: Path, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--wall", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         once = render_clip(folder / "once.mp4").path
         rows = [measured(clip, folder) for clip in (once, repeated(once, folder / "repeated.mp4", arguments.times))]
+        if arguments.wall:
+            wall = folder / "wall-1080p.mp4"
+            render_wall(wall, 3, arguments.wall)
+            rows.append(measured(wall, folder))
     ratio = round(rows[1]["peak_mib"] / rows[0]["peak_mib"], 3)
     if arguments.json:
         print(json.dumps({"runs": rows, "peak_ratio": ratio}, indent=2))

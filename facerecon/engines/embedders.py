@@ -183,7 +183,7 @@ class _Dlib:
         if item.architecture == DLIB_STUDENT:
             _Rescaled(weights)
         weights.finish()
-        self._session = Session(model.graph, model.weights, one_size=False)
+        self._session = Session(model.graph, model.weights)
 
     def run(self, stacks: Sequence[RGB]) -> list[Vector]:
         return on_cores(self._of_one, stacks)

@@ -116,7 +116,7 @@ class _Packaged:
 
     def __init__(self, item: Entry, min_score: float) -> None:
         self._min_score = min_score
-        self.session = Session(onnx_model_of_retinaface(verified_bytes(item)), one_size=False)
+        self.session = Session(onnx_model_of_retinaface(verified_bytes(item)))
 
     def run(self, passes: Sequence[Sequence[RGB]]) -> list[Answer]:
         return on_cores(self._pass, passes)

@@ -82,7 +82,7 @@ class _ByOnnx:
         from facerecon.engines.unet_graph import unet_model
 
         model = unet_model(Weights(item, arrays), shape, side_px)
-        self.session = Session(model.graph, model.weights, one_size=True)
+        self.session = Session(model.graph, model.weights)
 
     def __call__(self, squares: Floats, _precision: Precision) -> Floats:
         return np.concatenate(on_cores(self._of_one, list(squares)))

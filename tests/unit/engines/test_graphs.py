@@ -42,7 +42,7 @@ def unet(widths: tuple[int, ...], blocks: int) -> torch.nn.Module:
 
 def test_dlibs_graph_answers_as_its_torch_network(dlib: DlibResNet) -> None:
     model = dlib_model(Weights(entry("dlib-resnet"), arrays_of(dlib)))
-    session = Session(model.graph, model.weights, one_size=False)
+    session = Session(model.graph, model.weights)
     chips = np.random.default_rng(3).uniform(0, 255, (3, 3, 150, 150)).astype(np.float32)
     with torch.inference_mode():
         expected = dlib(torch.from_numpy(chips)).numpy()
@@ -58,7 +58,7 @@ def test_the_unets_graph_answers_as_its_torch_network(widths: tuple[int, ...], b
     shape = shape_of(entry("restorer-unet"), arrays)
     assert shape == RestorerShape(widths, blocks)
     model = unet_model(Weights(entry("restorer-unet"), arrays), shape, SIDE_PX)
-    session = Session(model.graph, model.weights, one_size=True)
+    session = Session(model.graph, model.weights)
     squares = np.random.default_rng(4).random((2, 3, SIDE_PX, SIDE_PX)).astype(np.float32)
     with torch.inference_mode():
         picture, log_scale = network(torch.from_numpy(squares))
