@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 
 from facerecon.engines import catalogue, esrgan, runtime
+from facerecon.engines.by_torch import DTYPES
 from facerecon.records import RGB, FaceView
 from facerecon.weights import entry
 
@@ -88,7 +89,7 @@ def measure(rounds: int) -> dict[str, Any]:
     (restored,), expected = ours.restore([chip]), plain(chip.pixels)
     times = [(seconds(lambda: plain(chip.pixels)), seconds(lambda: ours.restore([chip]))) for _ in range(rounds)]
     plain_s, ours_s = (min(column) for column in zip(*times, strict=True))
-    floor_s = network_gflop() / convolution_gflops(runtime.DTYPES[ours.stamp.precision])  # type: ignore[index]
+    floor_s = network_gflop() / convolution_gflops(DTYPES[ours.stamp.precision])  # type: ignore[index]
     return {
         "cpu": torch.cpu.get_capabilities().get("cpu_name", ""),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),

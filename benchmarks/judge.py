@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facerecon.engines import arcface
-from facerecon.engines.cores import on_cores
+from facerecon.engines.by_torch import each_on_a_core
 from facerecon.engines.views import Framing, Views
 from facerecon.errors import IntegrityError
 from facerecon.hashing import sha256_array, sha256_bytes
@@ -192,7 +192,7 @@ class FaceRes:
         names = [sha256_array(chips) for chips in stacks]
         # Galleries and originals come again with every method.
         new = {name: chips for name, chips in zip(names, stacks, strict=True) if name not in self._known}
-        self._known.update(zip(new, on_cores(self._vector, list(new.values())), strict=True))
+        self._known.update(zip(new, each_on_a_core(self._vector, list(new.values())), strict=True))
         return [Embedding(ID, self._known[name], self.metric) for name in names]
 
     def _vector(self, chips: RGB) -> Vector:

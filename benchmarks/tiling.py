@@ -24,10 +24,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
-from torch.nn import functional as F
 
 from facerecon.engines import catalogue
 from facerecon.engines.enlarging import CPU_PASS_PX, Enlarger
+from facerecon.engines.tiling import Floats
 from facerecon.records import RGB
 from facerecon.stages import Restoration
 from facerecon.weights import Precision
@@ -86,8 +86,8 @@ def memory(precision: str, tile_px: int) -> dict[str, Any]:
     ballast = torch.zeros(int(max(0, before_mib + tile_mib - status_mib("VmRSS")) * MIB), MIB, dtype=torch.uint8)
     ballast += 1
 
-    def stand_in(tiles: torch.Tensor, _: Precision) -> torch.Tensor:
-        return F.interpolate(tiles, scale_factor=restorer.scale)
+    def stand_in(tiles: Floats, _: Precision) -> Floats:
+        return tiles.repeat(restorer.scale, axis=2).repeat(restorer.scale, axis=3)
 
     restorer._network = stand_in
     frame = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)

@@ -59,7 +59,8 @@ def open_brought(
         ResourceError: spandrel is not installed, or the file cannot be read.
         IntegrityError: the digest is another one, the file holds more than tensors, or they fit no network.
     """
-    make_deterministic()
+    # Nothing is known of such a network: it may draw random numbers.
+    make_deterministic(0)
     spandrel = _import_spandrel()
     tensors = read_tensors(checkpoint.file.name, checkpoint_bytes(checkpoint))
     model = _recognised(spandrel, checkpoint, tensors)

@@ -7,7 +7,8 @@ for 17.3, at 128x96 px 0.77 for 2.7; dlib's network, two chips, 12.3 for 16.4; t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,12 @@ class Session:
     """An ONNX model, ready to run; may be called from several threads at a time."""
 
     def __init__(self, model: bytes, weights: Mapping[str, Floats] | None = None) -> None:
-        """Load it; `weights` are those that it names and does not hold."""
+        """Load it; `weights` are those that it names and does not hold.
+
+        Raises:
+            MemoryError: there was not enough of it.
+            RuntimeError: it is none, or one that this release of ONNX Runtime cannot run.
+        """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -29,12 +35,14 @@ class Session:
         # to 1920x1080 px it was what it was after 120. Without it the C library's heap falls to pieces: `extract` of
         # such footage took 1.7 GB in place of 0.6.
         options.enable_mem_pattern = False
-        options.log_severity_level = 3
+        # What fails is raised, and told once.
+        options.log_severity_level = 4
         # The runtime may read them where they are.
         self._weights = dict(weights or {})
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in self._weights.values()]
         options.add_external_initializers(list(self._weights), values)
-        self.runtime = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        with _known_errors():
+            self.runtime = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, Floats]) -> list[Floats]:
         """Return the named outputs, float32.
@@ -43,10 +51,19 @@ class Session:
             MemoryError: there was not enough of it.
             RuntimeError: it failed otherwise.
         """
-        try:
+        with _known_errors():
             found: list[Any] = self.runtime.run(list(outputs), dict(inputs))
-        except Exception as error:
-            # Its errors are of no common kind, and running out of memory is told in words alone.
-            kind = MemoryError if "allocat" in str(error) else RuntimeError
-            raise kind(str(error)) from error
         return found
+
+
+@contextlib.contextmanager
+def _known_errors() -> Iterator[None]:
+    """Raise the runtime's errors, which are of no kind that Python knows, as ones that are known.
+
+    Running out of memory is told in words alone: "Failed to allocate memory", "std::bad_alloc".
+    """
+    try:
+        yield
+    except Exception as error:
+        short = isinstance(error, MemoryError) or "alloc" in str(error)
+        raise (MemoryError if short else RuntimeError)(str(error)) from error

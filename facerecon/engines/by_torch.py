@@ -41,6 +41,9 @@ def make_deterministic(seed: int | None = None) -> None:
 def each_on_a_core(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
     """As `cores.on_own_threads`, for calls that run torch: each on one thread, without gradients."""
 
+    # A thread that has not been asked yet would take over the 1 that is set in the others.
+    torch.get_num_threads()
+
     def alone(item: A) -> B:
         # It holds for the calling thread (OpenMP), and lasts; the main thread keeps all of its own.
         torch.set_num_threads(1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Generic, TypeVar
 
@@ -21,10 +21,14 @@ B = TypeVar("B")
 
 
 def core_count() -> int:
-    """Return how many cores the networks may use: OMP_NUM_THREADS, or as many as this process may run on."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
+    """Return how many cores the networks may use: OMP_NUM_THREADS, or as many as this process may run on.
+
+    MKL_NUM_THREADS counts where the other is not set, as torch has it.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        wanted = os.environ.get(name, "")
+        if wanted.isdecimal() and int(wanted):
+            return int(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -37,14 +41,16 @@ def on_cores(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
         AbandonedError: nobody waits for it any more.
         Exception: what a call raised, of those that did the first one's; the calls that have begun go on to their end.
     """
-    shared = _Shared(call, items)
+    shared, helpers = _Shared(call, items), list[Future[None]]()
     count = core_count()
-    helpers = [_threads(count).submit(shared.work) for _ in range(min(count, len(items)) - 1)]
     try:
+        for _ in range(min(count, len(items)) - 1):
+            helpers.append(_threads(count).submit(shared.work))
         shared.work(check_wanted)
     finally:
         shared.ended = True
-        wait(helpers)
+        # One that still waits for a thread, which another caller has, has nothing to do any more.
+        wait([each for each in helpers if not each.cancel()])
     return shared.results()
 
 
@@ -69,7 +75,7 @@ class _Shared(Generic[A, B]):
         self._call, self._items = call, items
         self._next = itertools.count()
         self._found: dict[int, B] = {}
-        self._failed: dict[int, Exception] = {}
+        self._failed: dict[int, BaseException] = {}
         self.ended = False
 
     def work(self, before_each: Callable[[], None] = lambda: None) -> None:
@@ -79,7 +85,7 @@ class _Shared(Generic[A, B]):
             before_each()
             try:
                 self._found[number] = self._call(self._items[number])
-            except Exception as error:
+            except BaseException as error:
                 self._failed[number] = error
                 self.ended = True
 
@@ -87,10 +93,13 @@ class _Shared(Generic[A, B]):
         """Return them in order.
 
         Raises:
-            Exception: what the first failing call raised.
+            BaseException: what the first failing call raised.
         """
         if self._failed:
-            raise self._failed[min(self._failed)]
+            first = min(self._failed)
+            # Nothing that the error's traceback holds may hold the error: memory may be short.
+            self._found, self._failed = {}, {first: self._failed[first]}
+            raise self._failed.pop(first)
         return [self._found[number] for number in range(len(self._items))]
 
 

@@ -39,8 +39,7 @@ class DlibResNet(nn.Module):
 class StudentResNet(DlibResNet):
     """The same network, taught to read degraded faces, with what the teacher's vectors of sharp faces are like.
 
-    A student that cannot know answers near the mean of all persons, which brings strangers nearer, too. `rescaled` puts
-    its vectors as far from that mean (`centre`, (128,)) as sharp faces' vectors are (`radius`).
+    That is their mean (`centre`, (128,)), and how far from it they are (`radius`), for `facerecon.engines.embedders`.
     """
 
     def __init__(self) -> None:
@@ -50,11 +49,6 @@ class StudentResNet(DlibResNet):
         self.radius: torch.Tensor
         self.register_buffer("centre", torch.zeros(DIMENSIONS))
         self.register_buffer("radius", torch.ones(()))
-
-    def rescaled(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Return vectors (N, 128) in the direction they have from the centre, at the radius."""
-        offset = vectors.to(self.centre) - self.centre
-        return self.centre + self.radius * F.normalize(offset, dim=1)
 
 
 def _convolution(index: int, outputs: int, inputs: int, side: int) -> nn.Conv2d:

@@ -1,13 +1,14 @@
 """The machine the networks run on: device, precision, and a description of both for the record.
 
-Never picks a precision that a model does not declare. Imports torch only where there may be a GPU: that takes longer,
-and more memory, than all that a run on a CPU needs besides.
+Never picks a precision that a model does not declare. Imports torch only where there may be a GPU, and on x86 outside
+Linux to ask for the processor's instructions: that takes longer, and more memory, than all that a run needs besides.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import platform
 import re
 import sys
@@ -25,6 +26,12 @@ from facerecon.weights import Capabilities, Precision
 
 # What a driver of NVIDIA's brings, and the device of AMD's: without one of them torch finds no GPU.
 _DRIVERS, _AMD_DEVICE = ("libcuda.so.1", "nvcuda.dll"), "/dev/kfd"
+_X86 = ("x86_64", "amd64", "i386", "i686")
+_INSTRUCTIONS = {
+    "AVX512": {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma"},
+    "AVX2": {"avx2", "fma"},
+    "DEFAULT": set[str](),
+}
 # Windows and Linux allocators, then CUDA's libraries, which raise a plain RuntimeError.
 _OUT_OF_MEMORY = (
     "not enough memory",
@@ -91,11 +98,11 @@ def _cuda_devices() -> int:
 
 @lru_cache(maxsize=1)
 def _driver_present() -> bool:
-    """Say whether torch may find a GPU here."""
+    """Say whether torch may find a GPU here: there is a driver, and torch was built for it."""
     for name in _DRIVERS:
         with contextlib.suppress(OSError):
             ctypes.CDLL(name)
-            return True
+            return _torch_build()[1] is not None
     return Path(_AMD_DEVICE).exists()
 
 
@@ -146,7 +153,9 @@ def cpu_has_bf16() -> bool:
 
 
 def _cpu_flags() -> frozenset[str]:
-    """Return what the processor says that it can do; of bf16, under any system."""
+    """Return what an x86 processor says that it can do; outside Linux torch is asked, and tells of bf16 alone."""
+    if platform.machine().lower() not in _X86:
+        return frozenset()
     return _flags_of_linux() or _flags_of_torch()
 
 
@@ -209,9 +218,15 @@ def _version_file(package: str) -> str:
 
 def _cpu_capability() -> str:
     """Return the widest vector instructions that the networks' kernels choose among, as torch names them."""
-    flags = _cpu_flags()
-    names = {"AVX512": {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma"}, "AVX2": {"avx2", "fma"}}
-    return next((name for name, needed in names.items() if needed <= flags), "DEFAULT")
+    forced = os.environ.get("ATEN_CPU_CAPABILITY", "").upper()
+    if forced in _INSTRUCTIONS:
+        return forced
+    flags = _flags_of_linux()
+    if not flags and platform.machine().lower() in _X86:
+        import torch
+
+        return str(torch.backends.cpu.get_cpu_capability())
+    return next((name for name, needed in _INSTRUCTIONS.items() if needed <= flags), "DEFAULT")
 
 
 def _all_devices() -> list[Place]:

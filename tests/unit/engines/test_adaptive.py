@@ -12,8 +12,9 @@ import torch
 from facerecon.degradation import Degradation, degrade
 from facerecon.engines import catalogue
 from facerecon.engines.adaptive import AdaptiveEmbedder
+from facerecon.engines.arrays import Weights
 from facerecon.engines.dlib_resnet import DlibResNet, StudentResNet
-from facerecon.engines.embedders import Embedder
+from facerecon.engines.embedders import Embedder, _Rescaled
 from facerecon.engines.states import load_state
 from facerecon.errors import ResourceError
 from facerecon.hashing import sha256_file
@@ -110,13 +111,12 @@ def test_a_students_vectors_lie_at_the_sharp_ones_distance(student: Entry, face:
 
 
 def test_rescaling_keeps_the_direction() -> None:
-    network = StudentResNet()
-    network.centre.fill_(0.1)
-    network.radius.fill_(2.0)
-    vectors = torch.randn(5, 128)
-    rescaled = network.rescaled(vectors)
-    assert torch.allclose((rescaled - 0.1).norm(dim=1), torch.full((5,), 2.0), atol=1e-5)
-    assert torch.allclose(torch.cosine_similarity(rescaled - 0.1, vectors - 0.1), torch.ones(5), atol=1e-5)
+    centre, radius = np.full(128, 0.1, np.float32), np.array(2.0, np.float32)
+    rescaled = _Rescaled(Weights(entry("dlib-lq"), {"centre": centre, "radius": radius}))
+    for vector in np.random.default_rng(0).normal(size=(5, 128)).astype(np.float32):
+        found, before = rescaled(vector) - 0.1, vector - 0.1
+        assert np.linalg.norm(found) == pytest.approx(2, abs=1e-5)
+        assert found @ before / np.linalg.norm(before) == pytest.approx(2, abs=1e-5)
 
 
 def test_a_student_is_its_teacher_and_two_more_tensors() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,7 +14,7 @@ import torch
 
 from facerecon.engines.by_torch import each_on_a_core
 from facerecon.engines.catalogue import open_detector, open_recognizer
-from facerecon.engines.cores import core_count, on_cores
+from facerecon.engines.cores import core_count, on_cores, on_own_threads
 from facerecon.engines.trained import open_trained_restorer
 from facerecon.records import RGB, FaceView
 from facerecon.stages import Restoration
@@ -92,9 +94,63 @@ def test_an_error_comes_out() -> None:
         assert each(fails, []) == []
 
 
+def test_nobody_waits_for_threads_that_others_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    begun, over = threading.Barrier(3), threading.Event()
+
+    def busy(_: int) -> None:
+        begun.wait(60)
+        over.wait(60)
+
+    other = threading.Thread(target=on_own_threads, args=(busy, range(2)))
+    other.start()
+    begun.wait(60)
+    assert on_cores(lambda number: number + 1, range(5)) == [1, 2, 3, 4, 5]
+    assert not over.is_set()
+    over.set()
+    other.join(60)
+
+
+def test_whatever_ends_a_call_comes_out_and_is_held_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a thread that only helps: the caller's own item ends after the other one has failed."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    caller, failed = threading.current_thread(), threading.Event()
+
+    class Result:
+        pass
+
+    results: list[weakref.ref[Result]] = []
+
+    def call(_: int) -> Result:
+        if threading.current_thread() is not caller:
+            failed.set()
+            raise SystemExit("told")
+        assert failed.wait(60)
+        result = Result()
+        results.append(weakref.ref(result))
+        return result
+
+    gc.disable()
+    try:
+        with pytest.raises(SystemExit, match="told"):
+            on_cores(call, range(4))
+        assert [each() for each in results] == [None]
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(("told", "expected"), [("3", 3), ("0", None), ("", None), ("many", None)])
 def test_cores_are_those_that_the_environment_allows(
     monkeypatch: pytest.MonkeyPatch, told: str, expected: int | None
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", told)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     assert core_count() == (expected or len(os.sched_getaffinity(0)))
+
+
+def test_mkls_number_counts_where_the_other_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "5")
+    assert core_count() == 5
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert core_count() == 4

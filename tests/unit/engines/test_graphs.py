@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from facerecon.engines.architectures import UNET
 from facerecon.engines.arrays import Arrays, Weights
@@ -100,6 +102,23 @@ def test_other_arrays_are_no_unet(name: str, values: np.ndarray | None, complain
     arrays = changed(arrays_of(unet((8, 16), 1)), name, values)
     with pytest.raises(IntegrityError, match=f"restorer-unet does not fit the network restorer-unet: .*{complaint}"):
         unet_model(Weights(item, arrays), shape_of(item, arrays), SIDE_PX)
+
+
+def test_what_onnx_runtime_cannot_load_is_a_runtime_error() -> None:
+    with pytest.raises(RuntimeError, match=r"(?i)protobuf"):
+        Session(b"no model")
+
+
+@pytest.mark.parametrize("words", ["Exception during initialization: std::bad_alloc", "Failed to allocate memory"])
+def test_memory_that_is_short_when_a_model_is_loaded_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise RuntimeException(words)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", load)
+    with pytest.raises(MemoryError, match=words):
+        Session(b"")
 
 
 def test_a_number_has_no_sides() -> None:

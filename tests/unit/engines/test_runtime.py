@@ -83,6 +83,44 @@ def test_torch_is_asked_only_where_there_is_a_driver(
     runtime._driver_present.cache_clear()
 
 
+def test_a_driver_is_of_no_use_to_a_torch_without_cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: None)
+    monkeypatch.setattr(runtime, "_torch_build", lambda: ("2.14.1+cpu", None))
+    runtime._driver_present.cache_clear()
+    assert runtime._cuda_devices() == 0
+    runtime._driver_present.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "capability", "bf16"),
+    [
+        ("x86_64", {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma", "avx2", "avx512_bf16"}, "AVX512", True),
+        ("x86_64", {"avx512f", "avx2", "fma"}, "AVX2", False),
+        ("AMD64", {"sse2"}, "DEFAULT", False),
+        ("aarch64", set[str](), "DEFAULT", False),
+    ],
+)
+def test_instructions_are_named_as_torch_names_them(
+    monkeypatch: pytest.MonkeyPatch, machine: str, flags: set[str], capability: str, bf16: bool
+) -> None:
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    monkeypatch.setattr(runtime.platform, "machine", lambda: machine)
+    monkeypatch.setattr(runtime, "_flags_of_linux", lambda: frozenset(flags))
+    monkeypatch.setattr(runtime, "_flags_of_torch", lambda: pytest.fail("torch was asked"))
+    assert (runtime._cpu_capability(), runtime.cpu_has_bf16()) == (capability, bf16)
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    assert runtime._cpu_capability() == "AVX2"
+
+
+def test_where_the_system_does_not_tell_torch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    monkeypatch.setattr(runtime.platform, "machine", lambda: "AMD64")
+    monkeypatch.setattr(runtime, "_flags_of_linux", frozenset)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": False})
+    assert (runtime._cpu_capability(), runtime.cpu_has_bf16()) == ("AVX512", True)
+
+
 def test_an_undeclared_precision_is_refused_not_replaced() -> None:
     with pytest.raises(UsageError, match=r"fp16.*runs in fp32"):
         runtime.choose_precision(declaring("fp32"), torch.device("cpu"), "fp16")
