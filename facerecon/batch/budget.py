@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from facerecon.engines.cores import available_cores
 
 WORKER_GB = 1.8
 """Measured peak of one worker: 1080p footage through the profile standard, models loaded, on a CPU."""
@@ -35,11 +36,6 @@ def staff(jobs: int | None, memory_gb: float | None) -> Staff:
     chosen = jobs or max(1, min(cores, fitting))
     memory = "memory unknown" if budget is None else f"{budget:.1f} GB of memory at {WORKER_GB} GB each"
     return Staff(chosen, f"{cores} core(s), {memory}" + (", as told" if jobs else ""), chosen > fitting)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_gb() -> float | None:

@@ -15,13 +15,13 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from facerecon.engines import packaged
+from facerecon.engines.packaged import Floats
 from facerecon.errors import IntegrityError, ResourceError
 from facerecon.hashing import sha256_bytes
 from facerecon.resources import weights_cache
 from facerecon.weights import Entry, verified_bytes, write_atomically
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-Floats = npt.NDArray[np.float32]
 _CONVERTERS: Mapping[str, Callable[[bytes], packaged.Arrays]] = {
     "retinaface-mobile0.25": packaged.retinaface_state,
     "rrdbnet-23": packaged.rrdbnet_state,

@@ -29,6 +29,11 @@ def core_count() -> int:
         wanted = os.environ.get(name, "")
         if wanted.isdecimal() and int(wanted):
             return int(wanted)
+    return available_cores()
+
+
+def available_cores() -> int:
+    """Return how many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

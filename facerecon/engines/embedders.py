@@ -76,12 +76,10 @@ class Embedder:
         self._rescaled: _Rescaled | None = None
         if item.architecture in (DLIB, DLIB_STUDENT):
             arrays = load_arrays(item) if state is None else state
+            weights = Weights(item, arrays)
             if item.architecture == DLIB_STUDENT:
-                self._rescaled = _Rescaled(Weights(item, arrays))
-            if device.type == "cpu":
-                self._network: Network = _Dlib(item, arrays)
-            else:
-                self._network = _by_torch(item, device, arrays)
+                self._rescaled = _Rescaled(weights)
+            self._network: Network = _Dlib(weights) if device.type == "cpu" else _by_torch(item, device, arrays)
         else:
             self._network = _by_torch(item, device, state)
         self._batch, self._views = batch, views or Views()
@@ -175,13 +173,11 @@ class _Dlib:
 
     framing = DLIB_FRAMING
 
-    def __init__(self, item: Entry, arrays: Arrays) -> None:
+    def __init__(self, weights: Weights) -> None:
+        """Take what the network has of a state; whatever else belongs to it has been taken."""
         from facerecon.engines.dlib_graph import dlib_model
 
-        weights = Weights(item, arrays)
         model = dlib_model(weights)
-        if item.architecture == DLIB_STUDENT:
-            _Rescaled(weights)
         weights.finish()
         self._session = Session(model.graph, model.weights)
 

@@ -102,7 +102,8 @@ def _driver_present() -> bool:
     for name in _DRIVERS:
         with contextlib.suppress(OSError):
             ctypes.CDLL(name)
-            return _torch_build()[1] is not None
+            if _torch_build()[1] is not None:
+                return True
     return Path(_AMD_DEVICE).exists()
 
 

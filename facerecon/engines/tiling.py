@@ -220,13 +220,8 @@ def _stack(pictures: Sequence[RGB], batch: Sequence[Tile], multiple: int) -> Flo
     height, width = batch[0].shape
     padding = ((0, -height % multiple), (0, -width % multiple), (0, 0))
     cut = [np.pad(_pixels(pictures[tile.picture], tile), padding, mode="edge") for tile in batch]
-    # Colours last in memory, as pictures are: the layout in which convolutions are fastest.
-    return as_tiles(np.stack(cut))
-
-
-def as_tiles(pictures: RGB) -> Floats:
-    """Return pictures (m, y, x, 3) of 0..255 as tiles for a network, (m, 3, y, x) in 0..1, colours last in memory."""
-    return np.divide(pictures, np.float32(255), dtype=np.float32).transpose(0, 3, 1, 2)
+    # Colours last in memory, as pictures are: the layout in which torch's convolutions are fastest.
+    return np.divide(np.stack(cut), np.float32(255), dtype=np.float32).transpose(0, 3, 1, 2)
 
 
 def _pixels(picture: RGB, tile: Tile) -> RGB:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from facerecon.engines.arrays import Floats, Weights
+from facerecon.engines.arrays import Weights
 from facerecon.engines.graphs import Graph, Model, Value
 from facerecon.engines.restorer_shapes import FOLD, GREATEST_SCALE, LEAST_SCALE, RestorerShape
 
@@ -74,7 +74,7 @@ class _Network:
 
     def _convolution(self, x: Value, name: str, channels: tuple[int, int], *, side: int = 3, stride: int = 1) -> Value:
         inputs, outputs = channels
-        weight: Floats = self._weights.take(f"{name}.weight", outputs, inputs, side, side)
+        weight = self._weights.take(f"{name}.weight", outputs, inputs, side, side)
         bias = self._weights.take(f"{name}.bias", outputs)
         return self._graph.convolution(x, weight, bias, stride=stride, padding=side // 2)
 

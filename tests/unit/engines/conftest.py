@@ -12,8 +12,9 @@ import torch
 from skimage import data
 from torch import nn
 
+from facerecon.engines import chips
 from facerecon.hashing import sha256_file
-from facerecon.records import RGB, FaceView, Landmarks5
+from facerecon.records import RGB, FaceView, Landmarks5, shift_landmarks
 from facerecon.weights import Entry, Registry, entry
 
 # RetinaFace (mobile0.25) on the picture; the tests of the detector check it.
@@ -47,6 +48,21 @@ def portrait() -> RGB:
 @pytest.fixture
 def face(portrait: RGB) -> FaceView:
     return FaceView(portrait, ASTRONAUT)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where trained files lie: the folder that ships with the tool."""
+    monkeypatch.setattr("facerecon.weights.files.data_folder", lambda name: tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def crop(portrait: RGB) -> FaceView:
+    """The astronaut's face, about 24 px wide."""
+    small = np.ascontiguousarray(portrait[40:200, 150:300])
+    reduced = chips.resample(small, np.array([[0.25, 0, -0.375], [0, 0.25, -0.375]]), 37, 40)
+    return FaceView(reduced, shift_landmarks(ASTRONAUT, -150, -40, 0.25))
 
 
 @pytest.fixture(scope="session")

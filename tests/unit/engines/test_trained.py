@@ -1,104 +1,29 @@
-"""Our own networks as restorers, with seeded random weights: loading, alignment, masks, precision, uncertainty."""
+"""Our own networks as restorers, with seeded random weights: loading, alignment, masks, uncertainty."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
-from facerecon.engines import catalogue, chips, pasting
+from facerecon.engines import catalogue, pasting
 from facerecon.engines.architectures import AUTOENCODER, OWN_RESTORERS, UNET
 from facerecon.engines.enlarging import lanczos
 from facerecon.engines.restorer_shapes import GREATEST_SCALE, LEAST_SCALE
-from facerecon.engines.restoring import FaceRestorer
 from facerecon.engines.restoring_networks import restoring_network
 from facerecon.engines.squares import Square, to_full
-from facerecon.engines.tiling import Floats
 from facerecon.errors import IntegrityError, ResourceError, UsageError
 from facerecon.hashing import sha256_file
 from facerecon.records import RGB, FaceView, shift_landmarks
-from facerecon.stages import Restoration, RestorationFailure
-from facerecon.weights import Checkpoint, Entry, Precision
-from tests.unit.engines.conftest import ASTRONAUT, levels_apart, psnr, registry_of
-
-WIDTHS = {UNET: (8, 16, 24), AUTOENCODER: (6, 10)}
-SIDE = {UNET: 128, AUTOENCODER: 64}
-
-
-@pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where trained files lie: the folder that ships with the tool."""
-    monkeypatch.setattr("facerecon.weights.files.data_folder", lambda name: tmp_path)
-    return tmp_path
-
-
-def trained(shelf: Path, architecture: str, **capabilities: Any) -> Entry:
-    """Write a random network as a trained file; return its registry entry."""
-    torch.manual_seed(0)
-    network = restoring_network(architecture, WIDTHS[architecture], 2)
-    path = shelf / f"{architecture}.safetensors"
-    safetensors.torch.save_file(network.state_dict(), path)
-    declared = {"precisions": {"cpu": ["fp32", "bf16"]}, "scale": 4, "input_px": SIDE[architecture]}
-    return Entry.model_validate(
-        {
-            "id": f"test-{architecture}",
-            "role": "face-restoration",
-            "architecture": architecture,
-            "provider": "trained",
-            "file": path.name,
-            "sha256": sha256_file(path),
-            "licence": "MIT",
-            "training_data": "none: random weights",
-            "reference": "tests",
-            "capabilities": declared | capabilities,
-        }
-    )
-
-
-def opened(item: Entry, **arguments: Any) -> FaceRestorer:
-    found = catalogue.open_restorer(item.id, device="cpu", registry=registry_of(item), **arguments)
-    assert isinstance(found, FaceRestorer)
-    return found
-
-
-def one(restorer: FaceRestorer, face: FaceView) -> Restoration:
-    (found,) = restorer.restore([face])
-    assert isinstance(found, Restoration), found
-    return found
-
-
-@pytest.fixture
-def crop(portrait: RGB) -> FaceView:
-    """The astronaut's face, about 24 px wide."""
-    small = np.ascontiguousarray(portrait[40:200, 150:300])
-    reduced = chips.resample(small, np.array([[0.25, 0, -0.375], [0, 0.25, -0.375]]), 37, 40)
-    return FaceView(reduced, shift_landmarks(ASTRONAUT, -150, -40, 0.25))
-
-
-def mask_of(face: FaceView, scale: int) -> np.ndarray:
-    height, width = (side * scale for side in face.pixels.shape[:2])
-    return pasting.elliptic_mask(pasting.inverted(to_full(face), scale), width, height)
-
-
-class Told:
-    """Stands in for a network: by precision, one value of each channel everywhere; the fourth tells its doubt."""
-
-    def __init__(self, values: Mapping[Precision, tuple[float, ...]]) -> None:
-        self.values, self.asked = values, list[tuple[tuple[int, ...], Precision]]()
-
-    def __call__(self, tiles: Floats, precision: Precision) -> Floats:
-        self.asked.append((tuple(tiles.shape), precision))
-        values = np.asarray(self.values[precision], np.float32)[None, :, None, None]
-        return np.broadcast_to(values, (len(tiles), values.size, *tiles.shape[2:]))
-
+from facerecon.stages import Restoration
+from facerecon.weights import Checkpoint
+from tests.unit.engines.conftest import levels_apart, psnr, registry_of
+from tests.unit.engines.trained_files import SIDE, WIDTHS, mask_of, one, opened, trained
 
 # --- loading ----------------------------------------------------------------------------------------------------------
 
@@ -175,6 +100,15 @@ def test_it_enlarges_no_whole_frames(shelf: Path) -> None:
     item = trained(shelf, UNET)
     with pytest.raises(UsageError, match="aligned faces"):
         catalogue.open_upscaler(item.id, device="cpu", registry=registry_of(item))
+
+
+def test_numbers_that_no_array_has_are_an_integrity_error(shelf: Path) -> None:
+    item = trained(shelf, UNET)
+    path = shelf / item.file
+    halves = {name: tensor.bfloat16() for name, tensor in safetensors.torch.load_file(path).items()}
+    safetensors.torch.save_file(halves, path)
+    with pytest.raises(IntegrityError, match=r"numbers of a kind that no array has \(BF16\)"):
+        opened(item.model_copy(update={"sha256": sha256_file(path)}))
 
 
 # --- pasting ----------------------------------------------------------------------------------------------------------
@@ -285,71 +219,6 @@ def test_a_parser_sees_the_face_at_its_own_size(shelf: Path, crop: FaceView, mon
     assert math.dist((x, y), expected) < 2
 
 
-# --- several faces, precision, and what fails -------------------------------------------------------------------------
-
-
-def test_faces_alone_and_together(shelf: Path, crop: FaceView) -> None:
-    """R13, and a face that cannot be aligned fails alone."""
-    restorer = opened(trained(shelf, UNET), mask="ellipse", batch=2)
-    other = FaceView(np.ascontiguousarray(crop.pixels[:, 3:]), shift_landmarks(crop.landmarks, -3, 0))
-    pointlike = FaceView(crop.pixels, ((5.0, 5.0),) * 5)
-    first, failed, second = restorer.restore([crop, pointlike, other])
-    assert isinstance(first, Restoration)
-    assert isinstance(second, Restoration)
-    assert isinstance(failed, RestorationFailure)
-    assert levels_apart(first.pixels, one(restorer, crop).pixels) <= 1
-    assert levels_apart(second.pixels, one(restorer, other).pixels) <= 1
-    assert restorer.restore([]) == []
-
-
-def test_half_precision_holds(shelf: Path, crop: FaceView) -> None:
-    item = trained(shelf, UNET)
-    full, half = (one(opened(item, mask="ellipse", precision=precision), crop) for precision in ("fp32", "bf16"))
-    assert half.precision == "bf16"
-    assert psnr(full.pixels, half.pixels) > 50
-
-
-def test_what_is_repeated_in_fp32_is_doubted_in_fp32(
-    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    restorer = opened(trained(shelf, UNET), mask="ellipse", precision="bf16")
-    told = Told({"fp32": (1.0, 1.0, 1.0, 0.02), "bf16": (1.0, 1.0, 1.0, math.nan)})
-    monkeypatch.setattr(restorer, "_network", told)
-    found = one(restorer, crop)
-    assert found.precision == "fp32"
-    assert told.asked == [((1, 3, 128, 128), "bf16"), ((1, 3, 128, 128), "fp32")]
-    assert found.uncertainty is not None
-    assert np.allclose(found.uncertainty[mask_of(crop, 4) == 1], 0.02 * 255)
-
-
-@pytest.mark.parametrize("values", [(math.nan,) * 3, (0.5, 0.5, math.inf), (0.5, 0.5, 0.5, math.nan)])
-def test_useless_output_is_a_failure_never_the_input(
-    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch, values: tuple[float, ...]
-) -> None:
-    """R20; a doubt that is no number is as useless."""
-    restorer = opened(trained(shelf, UNET), mask="ellipse", precision="fp32")
-    monkeypatch.setattr(restorer, "_network", Told({"fp32": values}))
-    (found,) = restorer.restore([crop])
-    assert isinstance(found, RestorationFailure)
-    assert "not finite" in found.reason
-
-
-def test_black_is_useless_however_much_the_network_doubts_it(
-    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    restorer = opened(trained(shelf, UNET), mask="ellipse", precision="fp32")
-    monkeypatch.setattr(restorer, "_network", Told({"fp32": (0.0, 0.0, 0.0, 0.5)}))
-    (found,) = restorer.restore([crop])
-    assert isinstance(found, RestorationFailure)
-    assert "black" in found.reason
-
-
-def test_a_model_that_tells_no_uncertainty_has_none(shelf: Path, crop: FaceView) -> None:
-    item = trained(shelf, UNET)
-    plain = FaceRestorer(opened(item).stamp, Told({"fp32": (0.5, 0.5, 0.5)}), precision="fp32")
-    assert one(plain, crop).uncertainty is None
-
-
 # --- in a picture's own size ------------------------------------------------------------------------------------------
 
 
@@ -403,28 +272,3 @@ def test_only_our_own_restorers_correct_in_a_picture_s_own_size(tmp_path: Path) 
     brought = Checkpoint(foreign, sha256_file(foreign))
     with pytest.raises(UsageError, match=r"theirs\.pth cannot correct a fused picture"):
         catalogue.open_corrector(brought, device="cpu")
-
-
-def test_a_network_that_fails_by_onnx_runtime_is_that_faces_failure(
-    shelf: Path, crop: FaceView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its errors are of no kind that Python knows."""
-    restorer = opened(trained(shelf, UNET), precision="fp32")
-
-    class Failing:
-        def run(self, *_: object) -> None:
-            raise RuntimeException("Non-zero status code returned while running Conv node")
-
-    monkeypatch.setattr(restorer._network.session, "runtime", Failing())  # type: ignore[attr-defined]
-    (found,) = restorer.restore([crop])
-    assert isinstance(found, RestorationFailure)
-    assert "the network failed: Non-zero status code" in found.reason
-
-
-def test_numbers_that_no_array_has_are_an_integrity_error(shelf: Path) -> None:
-    item = trained(shelf, UNET)
-    path = shelf / item.file
-    halves = {name: tensor.bfloat16() for name, tensor in safetensors.torch.load_file(path).items()}
-    safetensors.torch.save_file(halves, path)
-    with pytest.raises(IntegrityError, match=r"numbers of a kind that no array has \(BF16\)"):
-        opened(item.model_copy(update={"sha256": sha256_file(path)}))
