@@ -28,7 +28,7 @@ class Detector(Protocol):
         ...
 
     def detect(self, images: Sequence[RGB]) -> list[tuple[Detection, ...]]:
-        """Return each picture's faces, best score first; the pictures of one call have one size.
+        """Return each picture's faces, best score first; the pictures may differ in size.
 
         Raises:
             ResourceError: out of memory.

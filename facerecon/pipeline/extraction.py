@@ -16,7 +16,7 @@ from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.beside import side_by_side
 from facerecon.pipeline.resuming import RememberedDetector, Resuming, made_by
-from facerecon.pipeline.search_area import Seen
+from facerecon.pipeline.search_area import Searched, Seen
 from facerecon.pipeline.sightings import NOTHING_MOVED, Sighting, Sightings, Unmoved
 from facerecon.profiles import Profile
 from facerecon.records import (
@@ -34,7 +34,7 @@ from facerecon.records import (
     TrackRecord,
 )
 from facerecon.stages import Detector
-from facerecon.video import Source, Window
+from facerecon.video import Source
 
 
 def extract(case: Case, source: Source, detector: Detector, context: Context) -> None:
@@ -159,7 +159,7 @@ class _Extraction:
 
     def _analyse(self, sighting: Sighting) -> None:
         frame = sighting.seen.frame
-        self.run.record("frames", _frame_record(sighting.seen, sighting.windows))
+        self.run.record("frames", _frame_record(sighting.seen, sighting.searched))
         self.frames.wrote()
         if sighting.unalignable:
             self.faces.fail(frame.id, "landmarks-coincide", "cannot be aligned", sighting.unalignable)
@@ -297,7 +297,7 @@ class _Extraction:
         }
 
 
-def _frame_record(seen: Seen, windows: tuple[Window, ...] | None) -> FrameRecord:
+def _frame_record(seen: Seen, searched: Searched) -> FrameRecord:
     frame = seen.frame
     return FrameRecord(
         id=frame.id,
@@ -308,5 +308,7 @@ def _frame_record(seen: Seen, windows: tuple[Window, ...] | None) -> FrameRecord
         height_px=frame.pixels.shape[0],
         keyframe=frame.keyframe,
         pixels_sha256=seen.pixels_sha256,
-        windows=windows,
+        windows=searched.windows,
+        reduction=searched.reduction,
+        closer=searched.closer,
     )

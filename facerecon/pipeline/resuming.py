@@ -85,16 +85,16 @@ class RememberedDetector:
         return found
 
     def _question(self, images: Sequence[RGB]) -> str:
-        """Name a question: the frames, the how manyth it is about them, and the pictures' sizes and a sample of each.
+        """Name a question: the frames, the how manyth it is about them, and how many pictures, and a sample of each.
 
         The frames' digests and the order pin the pictures; the sample would show a change in how they are prepared.
         """
         self._number += 1
-        height, width = images[0].shape[:2] if images else (0, 0)
         sample = 0
         for image in images:
+            sample = zlib.crc32(str(image.shape).encode(), sample)
             sample = zlib.crc32(image[::_SAMPLE_PX, ::_SAMPLE_PX].tobytes(), sample)
-        return f"{self._subject} {self._number} {len(images)}x{width}x{height} {sample:08x}"
+        return f"{self._subject} {self._number} {len(images)} {sample:08x}"
 
     def _taken(self, images: Sequence[RGB], answer: Any) -> Faces | None:
         """Return what the journal knows, checked now and then; None where it is of no use from here on."""

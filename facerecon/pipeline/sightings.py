@@ -15,10 +15,10 @@ from facerecon.hashing import sha256_array
 from facerecon.pipeline.accounts import Stopwatch
 from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.resuming import RememberedDetector, Resuming
-from facerecon.pipeline.search_area import Found, SearchArea, Seen
+from facerecon.pipeline.search_area import Found, SearchArea, Searched, Seen
 from facerecon.profiles import Profile
 from facerecon.records import Detection, Frame, Skipped
-from facerecon.video import MotionGate, Source, Window
+from facerecon.video import MotionGate, Source
 
 _DECODED, _SEARCHED = 8, 8
 """Frames that may wait to be searched, and that may wait for what is done with their faces; each is held in memory."""
@@ -36,7 +36,7 @@ class Sighting:
     """
 
     seen: Seen
-    windows: tuple[Window, ...] | None
+    searched: Searched
     faces: tuple[Detection, ...]
     owners: tuple[LiveTrack | None, ...]
     unalignable: int
@@ -48,7 +48,15 @@ class Unmoved:
     """A frame in which nothing moved; the omission that counts it comes when something moves again."""
 
 
-Event = Seen | Fraction
+@dataclass(frozen=True)
+class _Still:
+    """Nothing moved for so long, until a time of the source; both in seconds."""
+
+    duration: Fraction
+    until: Fraction
+
+
+Event = Seen | _Still
 Item = Sighting | Unmoved | Skipped
 
 
@@ -59,7 +67,7 @@ class Sightings:
         self, source: Source, detector: RememberedDetector, resuming: Resuming, profile: Profile, watch: Stopwatch
     ) -> None:
         """Take the source, and who searches; `watch` gets the seconds of each step."""
-        self.area = SearchArea(detector, profile)
+        self.area = SearchArea(detector, profile, of_video=source.record.clock != "order")
         self.remaining: tuple[LiveTrack, ...] = ()
         self._source, self._resuming, self._profile, self._watch = source, resuming, profile, watch
         self._in_order = source.record.clock == "order"
@@ -76,9 +84,11 @@ class Sightings:
                 if isinstance(event, Unmoved | Skipped):
                     yield event
                     continue
-                if events and isinstance(event, Seen) and not _fits(event, events, self.area.together):
+                if isinstance(event, Seen) and not _fits(event, events):
                     yield from self._searched(events)
                 events.append(event)
+                if self.area.complete(_frames(events), _time(event)):
+                    yield from self._searched(events)
             yield from self._searched(events)
         self.remaining = tuple(self._tracker.finish())
 
@@ -106,7 +116,7 @@ class Sightings:
             yield Seen(item, look, digest)
 
     def _events(self, items: Iterator[Seen | Skipped]) -> Iterator[Event | Unmoved | Skipped]:
-        """Yield frames to search and, as durations, times in which nothing moved."""
+        """Yield frames to search, and times in which nothing moved."""
         before: Fraction | None = None
         quiet = _Quiet()
         while True:
@@ -124,7 +134,7 @@ class Sightings:
             else:
                 yield from quiet.add(item.frame)
                 yield Unmoved()
-                yield now - before if before is not None else Fraction(0)
+                yield _Still(now - before if before is not None else Fraction(0), now)
             before = now
         yield from quiet.end()
 
@@ -132,7 +142,7 @@ class Sightings:
 
     def _searched(self, events: list[Event]) -> Iterator[Sighting]:
         """Search a chunk of frames, and empty it: each frame is let go when its turn has come."""
-        seen = [event for event in events if isinstance(event, Seen)]
+        seen = _frames(events)
         with self._watch.measure("detect"), self._resuming.chunk(seen):
             found = self.area.find(seen, self._tracker.boxes)
         seen.clear()
@@ -145,14 +155,14 @@ class Sightings:
                     sighting = self._tracked(event, found.pop())
                 yield sighting
             else:
-                self._tracker.idle(event)
+                self._tracker.idle(event.duration)
 
     def _tracked(self, seen: Seen, found: Found) -> Sighting:
         now = seen.frame.timestamp.seconds
         faces = tuple(face for face in found.faces if face.alignable)
         owners = tuple(self._tracker.update(now, faces))
         ended = tuple(self._tracker.finish() if self._in_order else self._tracker.ended(now))
-        return Sighting(seen, found.windows, faces, owners, len(found.faces) - len(faces), ended)
+        return Sighting(seen, found.searched, faces, owners, len(found.faces) - len(faces), ended)
 
 
 class _Quiet:
@@ -177,7 +187,13 @@ class _Quiet:
         self._first, self._count = "", 0
 
 
-def _fits(seen: Seen, events: list[Event], most: int) -> bool:
-    others = [event for event in events if isinstance(event, Seen)]
-    shape = seen.frame.pixels.shape
-    return len(others) < most and all(other.frame.pixels.shape == shape for other in others[-1:])
+def _fits(seen: Seen, events: list[Event]) -> bool:
+    return all(other.size == seen.size for other in _frames(events)[-1:])
+
+
+def _frames(events: list[Event]) -> list[Seen]:
+    return [event for event in events if isinstance(event, Seen)]
+
+
+def _time(event: Event) -> Fraction:
+    return event.frame.timestamp.seconds if isinstance(event, Seen) else event.until

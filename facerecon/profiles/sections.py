@@ -95,7 +95,12 @@ class Extract(Section):
 
 
 class Detect(Section):
-    """Face detection."""
+    """Face detection.
+
+    `full_size_every_s`: frames of 720 px and more on the shorter side are searched at full size this often, in seconds
+    (every eighth one at least); those in between reduced, and closer, at full size, round faces that are small. 0: all
+    at full size.
+    """
 
     model: str = "retinaface-mobile0.25"
     min_score: Annotated[float, Field(gt=0, lt=1)] = 0.8
@@ -103,6 +108,7 @@ class Detect(Section):
     batch: Annotated[int, Field(ge=1, le=256)] = 8
     upscale: Annotated[int, Field(ge=1, le=4)] = 1
     brighten_gamma: Annotated[float, Field(ge=1, le=4)] = 1.0
+    full_size_every_s: Annotated[float, Field(ge=0, le=2)] = 0.0
 
 
 class Track(Section):

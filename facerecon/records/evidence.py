@@ -61,7 +61,8 @@ class FrameRecord(Record):
     """One frame that was analysed. `index` counts the source's frames in presentation order from 0.
 
     `windows`: where in it faces were looked for, (x0, y0, x1, y1) in px, the right and lower ends outside; None:
-    everywhere.
+    everywhere. `reduction`: how many times smaller the detector saw them; it saw `closer`, round small faces, at full
+    size, and what it found there counts.
     """
 
     id: str
@@ -73,6 +74,8 @@ class FrameRecord(Record):
     keyframe: bool
     pixels_sha256: Sha256
     windows: tuple[tuple[int, int, int, int], ...] | None = None
+    reduction: Annotated[int, Field(ge=1)] = 1
+    closer: tuple[tuple[int, int, int, int], ...] = ()
 
 
 class Skipped(Record):

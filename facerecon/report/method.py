@@ -115,6 +115,7 @@ def _extract(history: StageHistory, _: CaseReport) -> Iterator[_Step]:
             parameters=mapping(extract.get("motion")),
         )
     yield from _windows(history)
+    yield from _glances(history, detect)
     yield _Step(
         tr("Detection"),
         tr(
@@ -160,6 +161,21 @@ def _windows(history: StageHistory) -> Iterator[_Step]:
             ),
             tr("A face that appears without a change that the squares show is found only when everything is searched."),
             parameters=searched,
+        )
+
+
+def _glances(history: StageHistory, detect: Mapping[str, Any]) -> Iterator[_Step]:
+    searched = mapping(history.details.get("search"))
+    if searched.get("glanced"):
+        yield _Step(
+            tr("Looking at large frames reduced"),
+            tr(
+                "Between two frames that were searched at their full size the detector saw the frames reduced, and at "
+                "full size only round faces that are small in them, or in the frames before and after. No picture of a "
+                "face is made of reduced pixels. What was reduced is on record for each frame."
+            ),
+            tr("A small face that comes and goes between two frames searched at full size can be missed."),
+            parameters={"full_size_every_s": detect.get("full_size_every_s"), "glanced": searched["glanced"]},
         )
 
 

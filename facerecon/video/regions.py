@@ -7,7 +7,7 @@ the whole picture is searched all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 import cv2
@@ -28,6 +28,8 @@ _STEPS = (5, 4)
 _MARGIN_BLOCKS, _MARGIN_SHARE = 3, 1 / 12
 # With more than this share of the picture, or more windows, the whole picture is as fast.
 _MOST_SHARE, _MOST_WINDOWS = 0.6, 6
+# Sides of windows round faces: each is at most a quarter longer than the one before.
+_SIDES_PX = (64, 96, 128, 160, 192, 224, 256, 320, 384, 480, 576, 704, 864, 1056, 1312, 1632, 2016, 2496, 3104, 3840)
 
 
 class Regions:
@@ -68,7 +70,7 @@ class Regions:
             self._search_all(size, now, look)
             return None
         level = _level(look.cells)
-        moved = self._remembered(changed(level, self._searched, self._settings.threshold_levels), look.clock)
+        moved = self._remembered(_changed(level, self._searched, self._settings.threshold_levels, look.clock))
         found = None if self.due(size, now) else self._around(moved, size)
         if found is None:
             self._search_all(size, now, look)
@@ -78,14 +80,20 @@ class Regions:
             self._searched[inside] = level[inside]
         return found
 
+    def glance(self, size: tuple[int, int], look: Look) -> tuple[Window, ...] | None:
+        """Return the windows of a frame that is only glanced at: what moves in it is still to be searched after it."""
+        if self._searched is None or size != self._size:
+            return None
+        threshold = self._settings.threshold_levels
+        return self._around(_changed(_level(look.cells), self._searched, threshold, look.clock), size)
+
     def _search_all(self, size: tuple[int, int], now: Fraction, look: Look) -> None:
         if size != self._size:
             self._moved = None
         self._size, self._whole_s, self._searched = size, now, _level(look.cells)
 
-    def _remembered(self, moved: Mask, clock: Mask | None) -> Mask:
+    def _remembered(self, moved: Mask) -> Mask:
         """Return what has moved since the faces were told: who stops walking now is looked for where they stop."""
-        moved = moved if clock is None else moved & ~clock
         self._moved = moved if self._moved is None else self._moved | moved
         return self._moved
 
@@ -112,6 +120,12 @@ def _level(cells: Cells) -> Cells:
     return np.asarray(cells - np.median(cells), np.float32)
 
 
+def _changed(level: Cells, searched: Cells, threshold_levels: float, clock: Mask | None) -> Mask:
+    """Return which cells, but for a clock's, are not as they were when they were last searched."""
+    moved = changed(level, searched, threshold_levels)
+    return moved if clock is None else moved & ~clock
+
+
 def merged(boxes: Sequence[Window], size: tuple[int, int]) -> tuple[Window, ...] | None:
     """Return disjoint windows of few sizes that hold the boxes; None where the whole picture is as fast.
 
@@ -119,33 +133,64 @@ def merged(boxes: Sequence[Window], size: tuple[int, int]) -> tuple[Window, ...]
         boxes: what is to be held, px.
         size: the picture's width and height, px.
     """
+    windows = _disjoint(boxes, size, fitted)
+    return None if len(windows) > _MOST_WINDOWS or _share(windows, size) > _MOST_SHARE else windows
+
+
+def close_windows(boxes: Sequence[Window], size: tuple[int, int]) -> tuple[Window, ...] | None:
+    """Return disjoint windows hardly larger than the boxes, however many; None where the whole picture is as fast.
+
+    Args:
+        boxes: what is to be held, px.
+        size: the picture's width and height, px.
+    """
+    windows = _disjoint(boxes, size, close)
+    return None if _share(windows, size) > _MOST_SHARE else windows
+
+
+def _disjoint(
+    boxes: Sequence[Window], size: tuple[int, int], fit: Callable[[Window, tuple[int, int]], Window]
+) -> tuple[Window, ...]:
     windows: list[Window] = []
     for box in boxes:
-        window = fitted(box, size)
+        window = fit(box, size)
         while touching := [each for each in windows if _overlap(each, window)]:
             windows = [each for each in windows if each not in touching]
-            window = fitted(_hull([window, *touching]), size)
+            window = fit(_hull([window, *touching]), size)
         windows.append(window)
-    area = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in windows)
-    if len(windows) > _MOST_WINDOWS or area > _MOST_SHARE * size[0] * size[1]:
-        return None
     return tuple(sorted(windows))
+
+
+def _share(windows: Sequence[Window], size: tuple[int, int]) -> float:
+    return sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in windows) / (size[0] * size[1])
 
 
 def fitted(box: Window, size: tuple[int, int]) -> Window:
     """Return the smallest window of one of the few sizes that holds a box; it begins on the detector's grid."""
-    x0, x1 = _span(box[0], box[2], size[0], _STEPS[0])
-    y0, y1 = _span(box[1], box[3], size[1], _STEPS[1])
+    x0, x1 = _span(box[0], box[2], size[0], _coarse_sides(size[0], _STEPS[0]))
+    y0, y1 = _span(box[1], box[3], size[1], _coarse_sides(size[1], _STEPS[1]))
     return x0, y0, x1, y1
 
 
-def _span(low: int, high: int, length: int, steps: int) -> tuple[int, int]:
+def close(box: Window, size: tuple[int, int]) -> Window:
+    """Return the smallest window of many sizes that holds a box; it begins on the detector's grid."""
+    x0, x1 = _span(box[0], box[2], size[0], _SIDES_PX)
+    y0, y1 = _span(box[1], box[3], size[1], _SIDES_PX)
+    return x0, y0, x1, y1
+
+
+def _coarse_sides(length: int, steps: int) -> range:
     step = _STRIDE_PX * -(-length // (_STRIDE_PX * steps))
+    return range(step, length + step, step)
+
+
+def _span(low: int, high: int, length: int, sides: Sequence[int]) -> tuple[int, int]:
     begin = max(0, low) // _STRIDE_PX * _STRIDE_PX
-    extent = -(-(min(high, length) - begin) // step) * step
+    needed = min(high, length) - begin
+    extent = next((side for side in sides if side >= needed), length)
     if begin + extent <= length:
         return begin, begin + extent
-    return max(0, (length - extent) // _STRIDE_PX * _STRIDE_PX), length
+    return max(0, (length - extent) // _STRIDE_PX) * _STRIDE_PX, length
 
 
 def _overlap(a: Window, b: Window) -> bool:

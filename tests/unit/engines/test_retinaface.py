@@ -115,9 +115,13 @@ def test_no_pictures_no_answers(detector: RetinaFaceDetector) -> None:
     assert detector.detect([]) == []
 
 
-def test_pictures_of_different_size_are_refused(detector: RetinaFaceDetector) -> None:
-    with pytest.raises(ValueError, match="one size"):
-        detector.detect([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8)])
+def test_pictures_of_one_call_may_differ_in_size(portrait: RGB, detector: RetinaFaceDetector) -> None:
+    pictures = [np.ascontiguousarray(portrait[: 250 + 50 * (n % 3), 100:450]) for n in range(6)]
+    pictures[4] = shifted(pictures[4], 9)
+    alone = [detector.detect([each])[0] for each in pictures]
+    assert [len(faces) for faces in alone] == [1] * 6
+    assert len(set(alone)) == 4
+    assert detector.detect(pictures) == alone
 
 
 def test_the_packaged_model_answers_as_facexlibs_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from facerecon.profiles import Motion
 from facerecon.video.motion import MotionGate
-from facerecon.video.regions import Regions, Window, fitted, merged
+from facerecon.video.regions import Regions, Window, close, close_windows, fitted, merged
 from tests.unit.video.test_motion import Pixels, frame, noisy, scene, with_face
 
 SIZE = (640, 384)
@@ -94,6 +95,19 @@ def test_everything_is_searched_again_after_the_refresh_time() -> None:
     assert [index for index, windows in enumerate(found) if windows == WHOLE] == [0, 25, 50]
 
 
+def test_what_was_glanced_at_is_still_to_be_searched() -> None:
+    still, watch = scene(*SIZE), Watch()
+    seen = [frame(pixels, index) for index, pixels in enumerate((still, with_face(still, 400, 200)))]
+    looks = [watch.gate.look(each) for each in seen]
+    assert watch.regions.glance(SIZE, looks[0]) is None
+    assert watch.regions.windows(SIZE, Fraction(0), looks[0]) is None
+    assert watch.regions.glance((320, 192), looks[1]) is None
+    glances = [watch.regions.glance(SIZE, looks[1]) for _ in range(2)]
+    assert glances[0] == glances[1] == watch.regions.windows(SIZE, Fraction(1, 25), looks[1])
+    assert holds(glances[0] or (), (400, 200, 416, 216))
+    assert watch.regions.glance(SIZE, looks[1]) == ()
+
+
 def test_motion_nearly_everywhere_is_one_whole_search() -> None:
     still, watch = scene(*SIZE), Watch()
     watch(still, 0)
@@ -124,9 +138,12 @@ BOXES = st.tuples(st.integers(0, 1900), st.integers(0, 1060), st.integers(1, 300
 )
 
 
-@given(st.lists(BOXES, max_size=8))
-def test_windows_hold_their_boxes_and_do_not_overlap(boxes: list[Window]) -> None:
-    windows = merged(boxes, (1920, 1080))
+@pytest.mark.parametrize("choose", [merged, close_windows])
+@given(boxes=st.lists(BOXES, max_size=8))
+def test_windows_hold_their_boxes_and_do_not_overlap(
+    choose: Callable[[list[Window], tuple[int, int]], tuple[Window, ...] | None], boxes: list[Window]
+) -> None:
+    windows = choose(boxes, (1920, 1080))
     if windows is None:
         return
     assert all(holds(windows, box) for box in boxes)
@@ -138,13 +155,23 @@ def test_windows_hold_their_boxes_and_do_not_overlap(boxes: list[Window]) -> Non
             assert a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]
 
 
-@given(BOXES, st.sampled_from([(640, 360), (1920, 1080), (3840, 2160), (176, 144), (50, 40)]))
-def test_windows_have_few_sizes(box: Window, size: tuple[int, int]) -> None:
-    x0, y0, x1, y1 = fitted(
+@pytest.mark.parametrize("fit", [fitted, close])
+@given(box=BOXES, size=st.sampled_from([(640, 360), (1920, 1080), (3840, 2160), (7680, 4320), (176, 144), (50, 40)]))
+def test_windows_stay_in_the_picture(
+    fit: Callable[[Window, tuple[int, int]], Window], box: Window, size: tuple[int, int]
+) -> None:
+    x0, y0, x1, y1 = fit(
         (min(box[0], size[0] - 1), min(box[1], size[1] - 1), min(box[2], size[0]), min(box[3], size[1])), size
     )
     assert 0 <= x0 < x1 <= size[0]
     assert 0 <= y0 < y1 <= size[1]
+
+
+@given(BOXES)
+def test_windows_round_faces_are_hardly_larger_than_the_faces(box: Window) -> None:
+    x0, y0, x1, y1 = close(box, (1920, 1080))
+    for low, high, begin, end in ((box[0], box[2], x0, x1), (box[1], box[3], y0, y1)):
+        assert end - begin <= max(64, 1.25 * (high - low + 31)) + 31
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1920, 1080)])
