@@ -43,12 +43,13 @@ def measured() -> dict[str, Mapping[str, Any]]:
 
 
 def _way(clip: Path, way: str) -> dict[str, Any]:
-    found = regions.measure(clip, "standard")
+    found = regions.measure(clip, "standard", [way])
     return {**found["ways"][way], "of_faces": found["faces"], "of_tracks": found["tracks"]}
 
 
 def problems(found: Mapping[str, Mapping[str, Any]], baseline: Mapping[str, Any]) -> Iterator[str]:
     """Yield what has become worse."""
+    yield from (f"{name}: no ratio of it is stored" for name in found if name not in baseline["ratios"])
     for name, stored in baseline["ratios"].items():
         least = baseline["slack"] * stored
         if found[name]["ratio"] < least:
@@ -56,10 +57,10 @@ def problems(found: Mapping[str, Mapping[str, Any]], baseline: Mapping[str, Any]
     if found["detection"]["unmatched"]:
         yield f"detection: {found['detection']['unmatched']} faces differ from facexlib's"
     for name in ("regions", "glances"):
-        again, faces = (found[name][key] for key in ("found_again", "of_faces"))
+        again, faces = (found[name][key] for key in ("faces_again", "of_faces"))
         if again < 0.98 * faces:
             yield f"{name}: {again} of {faces} faces were found again"
-        if found[name]["tracks"] < found[name]["of_tracks"]:
+        if found[name]["tracks_again"] < found[name]["of_tracks"]:
             yield f"{name}: a track was lost"
 
 

@@ -16,7 +16,7 @@ from facerecon.stages import Detector
 from facerecon.video import Window
 
 _END_PX = 2.0
-"""A face that comes so near to a window's end may go on behind it."""
+"""A face that comes so near to a window's end, in pixels as the detector sees them, may go on behind it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +70,22 @@ class Part:
         if self.window is None:
             return False
         height, width = self.picture.shape[:2]
-        x0, y0, x1, y1 = self.window
-        left, top = x0 > 0 and box[0] < x0 + _END_PX, y0 > 0 and box[1] < y0 + _END_PX
-        right, bottom = x1 < width and box[2] > x1 - 1 - _END_PX, y1 < height and box[3] > y1 - 1 - _END_PX
+        (x0, y0, x1, y1), end = self.window, _END_PX * self.reduction
+        left, top = x0 > 0 and box[0] < x0 + end, y0 > 0 and box[1] < y0 + end
+        right, bottom = x1 < width and box[2] > x1 - 1 - end, y1 < height and box[3] > y1 - 1 - end
         return left or top or right or bottom
+
+    def visible(self, box: Box) -> Box:
+        """Return the part of a box that lies in the window; without area where there is none."""
+        if self.window is None:
+            return box
+        x0, y0, x1, y1 = self.window
+        left, top = min(max(box[0], x0), x1 - 1), min(max(box[1], y0), y1 - 1)
+        return left, top, max(left, min(box[2], x1 - 1)), max(top, min(box[3], y1 - 1))
+
+    def holds(self, box: Box) -> bool:
+        """Say whether the window shows all of a box."""
+        return self.visible(box) == box
 
 
 def detect_faces(detector: Detector, pictures: list[RGB], settings: Detect) -> list[tuple[Detection, ...]]:

@@ -16,7 +16,7 @@ from facerecon.pictures import encode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
 from facerecon.pipeline.beside import side_by_side
 from facerecon.pipeline.resuming import RememberedDetector, Resuming, made_by
-from facerecon.pipeline.search_area import Searched, Seen
+from facerecon.pipeline.search_area import Search, Seen
 from facerecon.pipeline.sightings import NOTHING_MOVED, Sighting, Sightings, Unmoved
 from facerecon.profiles import Profile
 from facerecon.records import (
@@ -159,7 +159,7 @@ class _Extraction:
 
     def _analyse(self, sighting: Sighting) -> None:
         frame = sighting.seen.frame
-        self.run.record("frames", _frame_record(sighting.seen, sighting.searched))
+        self.run.record("frames", _frame_record(sighting.seen, sighting.search))
         self.frames.wrote()
         if sighting.unalignable:
             self.faces.fail(frame.id, "landmarks-coincide", "cannot be aligned", sighting.unalignable)
@@ -297,7 +297,7 @@ class _Extraction:
         }
 
 
-def _frame_record(seen: Seen, searched: Searched) -> FrameRecord:
+def _frame_record(seen: Seen, search: Search) -> FrameRecord:
     frame = seen.frame
     return FrameRecord(
         id=frame.id,
@@ -308,7 +308,7 @@ def _frame_record(seen: Seen, searched: Searched) -> FrameRecord:
         height_px=frame.pixels.shape[0],
         keyframe=frame.keyframe,
         pixels_sha256=seen.pixels_sha256,
-        windows=searched.windows,
-        reduction=searched.reduction,
-        closer=searched.closer,
+        windows=search.windows,
+        reduction=search.reduction,
+        closer=search.closer,
     )

@@ -1,8 +1,8 @@
 """Looking for faces in the frames of a clip: everywhere, or where a face can have come or moved. Owns the account.
 
-Large frames may be glanced at, too: the detector sees them reduced, and what is too small for that closer. The last
-frame of every chunk is searched at full size, so that each of the others lies between two that were: a small face is
-looked at in it wherever one of the two, or the glance, shows it.
+Large frames may be glanced at, too: the detector sees them reduced, and closer what is too small for that. The last
+frame of every chunk, and the first of each size, is searched at full size, so that each of the others lies between two
+that were: a small face is looked at in it wherever one of the two, or the glance, shows it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from facerecon.stages import Detector
 from facerecon.video import Look, Regions, Window, close_windows
 
 TOGETHER = 8
-"""With regions, where faces are expected is told anew after so many frames, whatever the detector's batch: the same
-frames are searched in the same windows on every machine."""
+"""With regions or glances a chunk has at most so many frames, whatever the detector's batch: every machine searches the
+same frames in the same way."""
 # Frames are reduced to no less than so many px on the shorter side, and at most so many times.
 _GLANCED_PX, _MOST_REDUCED = 360, 4
 # A face that is smaller than this in the reduced frame is looked at closer.
@@ -51,7 +51,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Searched:
+class Search:
     """How a frame is searched: in which windows (None: the whole picture), how many times reduced, and where closer."""
 
     windows: tuple[Window, ...] | None = None
@@ -64,7 +64,7 @@ class Found:
     """A frame's faces, best score first, and how it was searched."""
 
     faces: tuple[Detection, ...]
-    searched: Searched
+    search: Search
 
 
 @dataclass(eq=False)
@@ -73,6 +73,10 @@ class _Account:
     seen_pixels: int = 0
     again: int = 0
     glanced: int = 0
+
+
+Looks = list[tuple[Part, tuple[Detection, ...]]]
+"""The parts of a frame that the detector saw, and the faces in each."""
 
 
 class SearchArea:
@@ -102,29 +106,31 @@ class SearchArea:
         glanced = {"glanced": self._account.glanced} if self._account.glanced else {}
         return {"searched_percent": round(share, 1), "searched_again": self._account.again, **glanced}
 
-    def complete(self, seen: Sequence[Seen], now: Fraction) -> bool:
-        """Say whether a chunk of same-sized frames is to be searched now (seconds of the source)."""
-        if not seen:
-            return False
-        if self._reduction(seen[0].size) > 1:
-            return len(seen) >= TOGETHER or seen[0].size != self._size or now - self._full_size_s >= self._every_s
-        return len(seen) >= (TOGETHER if self._regions else self._settings.batch)
+    def complete(self, seen: Sequence[Seen], following: Seen) -> bool:
+        """Say whether a chunk of same-sized frames, of at least one, ends before another frame."""
+        if following.size != seen[-1].size:
+            return True
+        if self._reduction(seen[0].size) == 1:
+            return len(seen) >= (TOGETHER if self._regions else self._settings.batch)
+        late = following.frame.timestamp.seconds - self._full_size_s > self._every_s
+        return late or len(seen) >= TOGETHER or seen[0].size != self._size
 
     def find(self, seen: Sequence[Seen], expected: Iterable[Box]) -> list[Found]:
         """Find the faces of same-sized frames; `expected`: where faces were last seen."""
         if not seen:
             return []
-        reduction = self._reduction(seen[0].size)
-        before = (*expected, *self._before)
-        glanced = range(len(seen) - 1) if reduction > 1 else range(0)
-        found, plans = self._planned(seen, before, glanced, reduction)
-        found |= self._searched(seen, plans)
+        size, reduction = seen[0].size, self._reduction(seen[0].size)
+        before = (*expected, *(self._before if size == self._size else ()))
+        found, plans = self._planned(seen, before, reduction)
+        found |= self._carried_out(seen, plans)
+        glanced = [number for number in range(len(seen)) if found[number].search.reduction > 1]
         if glanced:
-            around = [*before, *(face.box for face in found[len(seen) - 1].faces)]
-            found |= self._closer(seen, {number: found[number] for number in glanced}, around)
-        if reduction > 1:
-            self._size, self._full_size_s = seen[-1].size, seen[-1].frame.timestamp.seconds
-            self._before = tuple(face.box for number in sorted(found)[-2:] for face in found[number].faces)
+            around = (*before, *(face.box for face in found[len(seen) - 1].faces))
+            least_px = _WELL_SEEN_PX * reduction
+            found |= self._closer(seen, {number: found[number] for number in glanced}, around, least_px)
+        self._size, self._full_size_s = size, seen[-1].frame.timestamp.seconds
+        latest = range(len(seen))[-2:] if reduction > 1 else ()
+        self._before = tuple(face.box for number in latest for face in found[number].faces)
         self._account.pixels += sum(math.prod(each.size) for each in seen)
         self._account.glanced += len(glanced)
         return [found[number] for number in range(len(seen))]
@@ -137,88 +143,109 @@ class SearchArea:
         return times
 
     def _planned(
-        self, seen: Sequence[Seen], expected: Iterable[Box], glanced: range, reduction: int
-    ) -> tuple[dict[int, Found], dict[int, Searched]]:
+        self, seen: Sequence[Seen], expected: Sequence[Box], reduction: int
+    ) -> tuple[dict[int, Found], dict[int, Search]]:
         """Plan how each frame is searched; one that is to be searched in whole at full size is searched at once."""
         found: dict[int, Found] = {}
-        plans: dict[int, Searched] = {}
+        plans: dict[int, Search] = {}
         if self._regions is not None:
             self._regions.expect(expected)
         for number, each in enumerate(seen):
-            if number in glanced:
-                windows = self._regions.glance(each.size, each.look) if self._regions and each.look else None
-                plans[number] = Searched(windows, reduction)
+            if reduction > 1 and number < len(seen) - 1:
+                plans[number] = self._glance(each, expected, reduction)
             elif self._regions is None or each.look is None:
-                plans[number] = Searched()
+                plans[number] = Search()
             else:
                 due = self._regions.due(each.size, each.frame.timestamp.seconds)
                 windows = self._regions.windows(each.size, each.frame.timestamp.seconds, each.look)
                 if due:
                     # The frames after it are searched where it shows faces, so it cannot wait for them.
-                    found |= self._searched(seen, {number: Searched()})
+                    found |= self._carried_out(seen, {number: Search()})
                     self._regions.found(face.box for face in found[number].faces)
                 else:
-                    plans[number] = Searched(windows)
+                    plans[number] = Search(windows)
         return found, plans
 
-    def _searched(self, seen: Sequence[Seen], plans: Mapping[int, Searched]) -> dict[int, Found]:
+    def _glance(self, seen: Seen, expected: Sequence[Box], reduction: int) -> Search:
+        """Plan a glance, or a search at full size where that is less: little has moved, and there are small faces."""
+        windows = None if self._regions is None or seen.look is None else self._regions.glance(seen.size, seen.look)
+        closer = _round_small(expected, _WELL_SEEN_PX * reduction, seen.size)
+        moved = _area(windows, seen.size)
+        less = moved <= moved / reduction**2 + _area(closer, seen.size)
+        return Search(windows) if windows is not None and less else Search(windows, reduction)
+
+    def _carried_out(self, seen: Sequence[Seen], plans: Mapping[int, Search]) -> dict[int, Found]:
         """Search frames as planned; a frame in which a window cuts a face again, in whole."""
-        found, cut = self._looked(seen, plans)
-        self._account.again += len(cut)
-        whole, _ = self._looked(seen, {number: replace(plans[number], windows=None) for number in cut})
-        return {number: Found(faces, plans[number]) for number, faces in found.items() if number not in cut} | {
-            number: Found(faces, replace(plans[number], windows=None)) for number, faces in whole.items()
+        looks = self._looked(seen, plans)
+        again = {
+            number: replace(plans[number], windows=None)
+            for number, each in looks.items()
+            if any(part.cuts(face.box) for part, faces in each for face in faces)
+        }
+        self._account.again += len(again)
+        looks |= self._looked(seen, again)
+        done = {**plans, **again}
+        return {
+            number: Found(_best_first(face for _, faces in each for face in faces), done[number])
+            for number, each in looks.items()
         }
 
-    def _closer(self, seen: Sequence[Seen], found: Mapping[int, Found], around: Sequence[Box]) -> dict[int, Found]:
-        """Look at full size where frames were glanced at and a face is small, in the glance or round it in time."""
-        plans = {}
-        for number, each in found.items():
-            least = _WELL_SEEN_PX * each.searched.reduction
-            boxes = [_round(box) for box in (*around, *(face.box for face in each.faces)) if _side(box) < least]
-            plans[number] = Searched(close_windows(boxes, seen[number].size))
-        closer, _ = self._looked(seen, plans, drop_cut=True)
+    def _closer(
+        self, seen: Sequence[Seen], glances: Mapping[int, Found], around: Sequence[Box], least_px: float
+    ) -> dict[int, Found]:
+        """Look at full size where a face is small: in the glance, or at the same place before or after."""
+        closer: dict[int, tuple[Window, ...]] = {}
+        for number, each in glances.items():
+            size = seen[number].size
+            windows = _round_small((*around, *(face.box for face in each.faces)), least_px, size)
+            closer[number] = ((0, 0, *size),) if windows is None else windows
+        looks = self._looked(seen, {number: Search(windows) for number, windows in closer.items()})
         return {
             number: Found(
-                _joined(each.faces, closer[number], _WELL_SEEN_PX * each.searched.reduction, self._settings.nms_iou),
-                replace(each.searched, closer=_windows(plans[number], seen[number])),
+                _joined(each.faces, looks[number], least_px, self._settings.nms_iou),
+                replace(each.search, closer=closer[number]),
             )
-            for number, each in found.items()
+            for number, each in glances.items()
         }
 
-    def _looked(
-        self, seen: Sequence[Seen], plans: Mapping[int, Searched], *, drop_cut: bool = False
-    ) -> tuple[dict[int, tuple[Detection, ...]], list[int]]:
-        """Return the faces of frames, and which frames have one that a window cuts; with `drop_cut` it is left out."""
+    def _looked(self, seen: Sequence[Seen], plans: Mapping[int, Search]) -> dict[int, Looks]:
+        """Let the detector see what is planned of frames, all of it in one call."""
         parts = [
             (number, Part(seen[number].frame.pixels, window, plan.reduction))
             for number, plan in plans.items()
             for window in ((None,) if plan.windows is None else plan.windows)
         ]
-        found: dict[int, list[Detection]] = {number: [] for number in plans}
-        cut: list[int] = []
         self._account.seen_pixels += sum(part.seen_px for _, part in parts)
         every = detect_in_parts(self._detector, [part for _, part in parts], self._settings)
+        looks: dict[int, Looks] = {number: [] for number in plans}
         for (number, part), faces in zip(parts, every, strict=True):
-            ends = [part.cuts(face.box) for face in faces]
-            found[number] += [face for face, end in zip(faces, ends, strict=True) if not (end and drop_cut)]
-            if any(ends) and number not in cut:
-                cut.append(number)
-        return {number: tuple(sorted(faces, key=_score, reverse=True)) for number, faces in found.items()}, cut
+            looks[number].append((part, faces))
+        return looks
 
 
-def _joined(
-    glanced: Sequence[Detection], closer: Sequence[Detection], least_px: float, nms_iou: float
-) -> tuple[Detection, ...]:
-    """Return the large faces of the glance, and those of the closer look, which counts where both show one."""
+def _joined(glanced: Sequence[Detection], looks: Looks, least_px: float, nms_iou: float) -> tuple[Detection, ...]:
+    """Return a glance's large faces, and those of the closer look, which counts where both show one.
+
+    The closer look does not count where its window holds a part of a face only.
+    """
     large = [face for face in glanced if _side(face.box) >= least_px]
-    if large and closer:
-        overlap = box_iou(np.array([face.box for face in large]), np.array([face.box for face in closer]))
-        large = [face for face, most in zip(large, overlap.max(axis=1).tolist(), strict=True) if most < nms_iou]
-    return tuple(sorted((*large, *closer), key=_score, reverse=True))
+    close = [
+        face
+        for part, faces in looks
+        for face in faces
+        if not part.cuts(face.box)
+        and not any(_iou(face.box, part.visible(other.box)) >= nms_iou for other in large if not part.holds(other.box))
+    ]
+    large = [face for face in large if not any(_iou(face.box, other.box) >= nms_iou for other in close)]
+    return _best_first((*large, *close))
 
 
-def _round(box: Box) -> Window:
+def _round_small(boxes: Iterable[Box], least_px: float, size: tuple[int, int]) -> tuple[Window, ...] | None:
+    """Return windows round the faces that are too small for a glance; None: the whole picture."""
+    return close_windows([_surroundings(box) for box in boxes if _side(box) < least_px], size)
+
+
+def _surroundings(box: Box) -> Window:
     by = max(_MARGIN * _side(box), _MARGIN_PX)
     return math.floor(box[0] - by), math.floor(box[1] - by), math.ceil(box[2] + by) + 1, math.ceil(box[3] + by) + 1
 
@@ -227,9 +254,13 @@ def _side(box: Box) -> float:
     return max(box[2] - box[0], box[3] - box[1])
 
 
-def _score(face: Detection) -> float:
-    return face.score
+def _iou(a: Box, b: Box) -> float:
+    return float(box_iou(np.array([a]), np.array([b]))[0, 0])
 
 
-def _windows(searched: Searched, seen: Seen) -> tuple[Window, ...]:
-    return ((0, 0, *seen.size),) if searched.windows is None else searched.windows
+def _best_first(faces: Iterable[Detection]) -> tuple[Detection, ...]:
+    return tuple(sorted(faces, key=lambda face: face.score, reverse=True))
+
+
+def _area(windows: Sequence[Window] | None, size: tuple[int, int]) -> int:
+    return math.prod(size) if windows is None else sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in windows)

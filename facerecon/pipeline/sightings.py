@@ -15,7 +15,7 @@ from facerecon.hashing import sha256_array
 from facerecon.pipeline.accounts import Stopwatch
 from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.resuming import RememberedDetector, Resuming
-from facerecon.pipeline.search_area import Found, SearchArea, Searched, Seen
+from facerecon.pipeline.search_area import Found, Search, SearchArea, Seen
 from facerecon.profiles import Profile
 from facerecon.records import Detection, Frame, Skipped
 from facerecon.video import MotionGate, Source
@@ -36,7 +36,7 @@ class Sighting:
     """
 
     seen: Seen
-    searched: Searched
+    search: Search
     faces: tuple[Detection, ...]
     owners: tuple[LiveTrack | None, ...]
     unalignable: int
@@ -48,15 +48,7 @@ class Unmoved:
     """A frame in which nothing moved; the omission that counts it comes when something moves again."""
 
 
-@dataclass(frozen=True)
-class _Still:
-    """Nothing moved for so long, until a time of the source; both in seconds."""
-
-    duration: Fraction
-    until: Fraction
-
-
-Event = Seen | _Still
+Event = Seen | Fraction
 Item = Sighting | Unmoved | Skipped
 
 
@@ -67,10 +59,10 @@ class Sightings:
         self, source: Source, detector: RememberedDetector, resuming: Resuming, profile: Profile, watch: Stopwatch
     ) -> None:
         """Take the source, and who searches; `watch` gets the seconds of each step."""
-        self.area = SearchArea(detector, profile, of_video=source.record.clock != "order")
+        self._in_order = source.record.clock == "order"
+        self.area = SearchArea(detector, profile, of_video=not self._in_order)
         self.remaining: tuple[LiveTrack, ...] = ()
         self._source, self._resuming, self._profile, self._watch = source, resuming, profile, watch
-        self._in_order = source.record.clock == "order"
         self._tracker = Tracker(profile.track, profile.detect.min_score)
 
     def items(self) -> Generator[Item, None, None]:
@@ -84,11 +76,10 @@ class Sightings:
                 if isinstance(event, Unmoved | Skipped):
                     yield event
                     continue
-                if isinstance(event, Seen) and not _fits(event, events):
+                frames = _frames(events)
+                if frames and isinstance(event, Seen) and self.area.complete(frames, event):
                     yield from self._searched(events)
                 events.append(event)
-                if self.area.complete(_frames(events), _time(event)):
-                    yield from self._searched(events)
             yield from self._searched(events)
         self.remaining = tuple(self._tracker.finish())
 
@@ -116,7 +107,7 @@ class Sightings:
             yield Seen(item, look, digest)
 
     def _events(self, items: Iterator[Seen | Skipped]) -> Iterator[Event | Unmoved | Skipped]:
-        """Yield frames to search, and times in which nothing moved."""
+        """Yield frames to search and, as durations, times in which nothing moved."""
         before: Fraction | None = None
         quiet = _Quiet()
         while True:
@@ -134,7 +125,7 @@ class Sightings:
             else:
                 yield from quiet.add(item.frame)
                 yield Unmoved()
-                yield _Still(now - before if before is not None else Fraction(0), now)
+                yield now - before if before is not None else Fraction(0)
             before = now
         yield from quiet.end()
 
@@ -155,14 +146,14 @@ class Sightings:
                     sighting = self._tracked(event, found.pop())
                 yield sighting
             else:
-                self._tracker.idle(event.duration)
+                self._tracker.idle(event)
 
     def _tracked(self, seen: Seen, found: Found) -> Sighting:
         now = seen.frame.timestamp.seconds
         faces = tuple(face for face in found.faces if face.alignable)
         owners = tuple(self._tracker.update(now, faces))
         ended = tuple(self._tracker.finish() if self._in_order else self._tracker.ended(now))
-        return Sighting(seen, found.searched, faces, owners, len(found.faces) - len(faces), ended)
+        return Sighting(seen, found.search, faces, owners, len(found.faces) - len(faces), ended)
 
 
 class _Quiet:
@@ -187,13 +178,5 @@ class _Quiet:
         self._first, self._count = "", 0
 
 
-def _fits(seen: Seen, events: list[Event]) -> bool:
-    return all(other.size == seen.size for other in _frames(events)[-1:])
-
-
 def _frames(events: list[Event]) -> list[Seen]:
     return [event for event in events if isinstance(event, Seen)]
-
-
-def _time(event: Event) -> Fraction:
-    return event.frame.timestamp.seconds if isinstance(event, Seen) else event.until

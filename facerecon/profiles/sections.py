@@ -97,9 +97,9 @@ class Extract(Section):
 class Detect(Section):
     """Face detection.
 
-    `full_size_every_s`: frames of 720 px and more on the shorter side are searched at full size this often, in seconds
-    (every eighth one at least); those in between reduced, and closer, at full size, round faces that are small. 0: all
-    at full size.
+    `full_size_every_s`: of frames whose shorter side has 720 px or more, one in so many seconds (every eighth at least,
+    and the first) is searched at full size; those in between reduced, and closer, at full size, round faces that are
+    small. 0: all at full size; so are pictures without times, and all where `upscale` is above 1.
     """
 
     model: str = "retinaface-mobile0.25"

@@ -61,8 +61,8 @@ class FrameRecord(Record):
     """One frame that was analysed. `index` counts the source's frames in presentation order from 0.
 
     `windows`: where in it faces were looked for, (x0, y0, x1, y1) in px, the right and lower ends outside; None:
-    everywhere. `reduction`: how many times smaller the detector saw them; it saw `closer`, round small faces, at full
-    size, and what it found there counts.
+    everywhere. `reduction`: how many times smaller the detector saw them; it saw `closer`, windows round small faces,
+    at full size, and what it found there counts.
     """
 
     id: str

@@ -174,7 +174,10 @@ def _glances(history: StageHistory, detect: Mapping[str, Any]) -> Iterator[_Step
                 "full size only round faces that are small in them, or in the frames before and after. No picture of a "
                 "face is made of reduced pixels. What was reduced is on record for each frame."
             ),
-            tr("A small face that comes and goes between two frames searched at full size can be missed."),
+            tr(
+                "A small face that comes and goes between two frames searched at full size can be missed; box, "
+                "landmarks and score of a large one are those of the reduced frame."
+            ),
             parameters={"full_size_every_s": detect.get("full_size_every_s"), "glanced": searched["glanced"]},
         )
 

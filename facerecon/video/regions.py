@@ -28,7 +28,7 @@ _STEPS = (5, 4)
 _MARGIN_BLOCKS, _MARGIN_SHARE = 3, 1 / 12
 # With more than this share of the picture, or more windows, the whole picture is as fast.
 _MOST_SHARE, _MOST_WINDOWS = 0.6, 6
-# Sides of windows round faces: each is at most a quarter longer than the one before.
+# Sides of windows round faces, of many sizes: a detector that runs small pictures is ready for a new one at once.
 _SIDES_PX = (64, 96, 128, 160, 192, 224, 256, 320, 384, 480, 576, 704, 864, 1056, 1312, 1632, 2016, 2496, 3104, 3840)
 
 
@@ -144,7 +144,7 @@ def close_windows(boxes: Sequence[Window], size: tuple[int, int]) -> tuple[Windo
         boxes: what is to be held, px.
         size: the picture's width and height, px.
     """
-    windows = _disjoint(boxes, size, close)
+    windows = _disjoint(boxes, size, closely_fitted)
     return None if _share(windows, size) > _MOST_SHARE else windows
 
 
@@ -172,7 +172,7 @@ def fitted(box: Window, size: tuple[int, int]) -> Window:
     return x0, y0, x1, y1
 
 
-def close(box: Window, size: tuple[int, int]) -> Window:
+def closely_fitted(box: Window, size: tuple[int, int]) -> Window:
     """Return the smallest window of many sizes that holds a box; it begins on the detector's grid."""
     x0, x1 = _span(box[0], box[2], size[0], _SIDES_PX)
     y0, y1 = _span(box[1], box[3], size[1], _SIDES_PX)

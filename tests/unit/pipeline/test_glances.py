@@ -1,4 +1,4 @@
-"""Large frames are glanced at between two that are searched at full size, and nobody is lost by it."""
+"""Large frames are glanced at between two that are searched at full size: who is found, and what is recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facerecon.case import Case
 from facerecon.pipeline.accounts import Context
 from facerecon.pipeline.detection import Part
 from facerecon.pipeline.extraction import extract
-from facerecon.pipeline.search_area import SearchArea, Seen
+from facerecon.pipeline.search_area import Found, Search, SearchArea, Seen, _joined
 from facerecon.profiles import Profile, load_profile
 from facerecon.records import RGB, Detection, DetectionRecord, Frame, FrameRecord, Timestamp, TrackRecord
 from facerecon.stages import Silent
@@ -40,8 +40,22 @@ class CountingDetector(FakeDetector):
         return super().detect(images)
 
 
+class BlindDetector(FakeDetector):
+    """Finds nothing at first."""
+
+    blind = True
+
+    def detect(self, images: Sequence[RGB]) -> list[tuple[Detection, ...]]:
+        return [()] * len(images) if self.blind else super().detect(images)
+
+
 def settings(every_s: float, *overrides: str) -> Profile:
     return load_profile("standard", (f"detect.full_size_every_s={every_s}", *overrides))
+
+
+def seen(pixels: RGB, index: int, gate: MotionGate, rate: int) -> Seen:
+    frame = Frame(index, Timestamp(pts=index, time_base=(1, rate)), pixels, keyframe=False)
+    return Seen(frame, gate.look(frame))
 
 
 def walk(count: int = 24) -> list[RGB]:
@@ -100,7 +114,7 @@ def test_frames_say_how_they_were_searched(tmp_path: Path) -> None:
     assert case.runs("extract")[0].details["search"]["glanced"] == len(glanced) == 2 * (len(full) - 1)
     for frame in glanced:
         small = next(box for box in boxes(case)[frame.id] if box[2] - box[0] < 100)
-        assert any(w[0] <= small[0] and w[1] <= small[1] and w[2] > small[2] for w in frame.closer)
+        assert any(w[0] <= small[0] and w[1] <= small[1] and w[2] > small[2] and w[3] > small[3] for w in frame.closer)
     assert all(frame.closer == () for frame in frames if frame.reduction == 1)
 
 
@@ -140,10 +154,16 @@ def test_a_large_face_beside_a_small_one_is_one_face(tmp_path: Path) -> None:
 
 
 def test_a_face_that_a_glance_and_the_closer_look_show_is_that_of_the_closer_look(tmp_path: Path) -> None:
-    """158 px: well seen when it is reduced, or just not."""
-    frames = [picture(*SIZE, faces=[(100 + 4 * n, 100, 156 + n)]) for n in range(12)]
-    case, _ = extracted(tmp_path / "c", frames, settings(0.3))
-    assert all(len(every) == 1 for every in boxes(case).values())
+    """155 to 166 px: well seen when it is reduced, or just not."""
+    frames = [picture(*SIZE, faces=[(101 + 4 * n, 101, 155 + n)]) for n in range(12)]
+    case, _ = extracted(tmp_path / "c", frames, settings(0.3, "extract.motion.enabled=false"))
+    glances = [(frame, boxes(case)[frame.id]) for frame in case.read(FrameRecord, "frames") if frame.reduction > 1]
+    for frame, every in glances:
+        number = frame.index
+        exact = (101 + 4 * number, 101, 101 + 4 * number + 154 + number, 255 + number)
+        assert len(every) == 1
+        assert (every == [exact]) == bool(frame.closer)
+    assert {bool(frame.closer) for frame, _ in glances} == {True, False}
 
 
 @pytest.mark.parametrize(
@@ -151,29 +171,146 @@ def test_a_face_that_a_glance_and_the_closer_look_show_is_that_of_the_closer_loo
 )
 def test_the_shorter_side_keeps_360_px(size: tuple[int, int], times: int) -> None:
     area, gate = SearchArea(FakeDetector(), settings(0.3)), MotionGate(settings(0.3).extract.motion)
-    seen = []
-    for index in range(3):
-        pixels = picture(*size, faces=[(40 + 20 * index, 40, 40)])
-        frame = Frame(index, Timestamp(pts=index, time_base=(1, 25)), pixels, keyframe=False)
-        seen.append(Seen(frame, gate.look(frame)))
-    area.find(seen[:1], [])
-    found = area.find(seen[1:], [])
-    assert [each.searched.reduction for each in found] == [times, 1]
+    frames = [seen(picture(*size, faces=[(40 + 20 * n, 40, 330)]), n, gate, 25) for n in range(3)]
+    area.find(frames[:1], [])
+    found = area.find(frames[1:], [])
+    assert [each.search.reduction for each in found] == [times, 1]
     assert all(len(each.faces) == 1 for each in found)
 
 
-def test_a_chunk_ends_where_full_size_is_due_and_not_later() -> None:
-    area = SearchArea(FakeDetector(), settings(0.3))
-    seen = [
-        Seen(Frame(n, Timestamp(pts=n, time_base=(1, 25)), picture(*SIZE), keyframe=False), None) for n in range(12)
-    ]
-    now = [each.frame.timestamp.seconds for each in seen]
-    assert not area.complete([], now[0])
-    assert area.complete(seen[:1], now[0])
-    area.find(seen[:1], [])
-    assert not area.complete(seen[1:7], now[6])
-    assert area.complete(seen[1:7], now[8])
-    assert area.complete(seen[1:9], now[6])
+@pytest.mark.parametrize(("rate", "full"), [(50, 8), (25, 8), (12, 4), (10, 3), (5, 1), (4, 1), (1, 1)])
+def test_full_size_is_never_later_than_it_is_due(rate: int, full: int) -> None:
+    """Every eighth frame at least; where frames are further apart than the time, each of them."""
+    area, profile = SearchArea(FakeDetector(), settings(0.35)), settings(0.35)
+    gate, found = MotionGate(profile.extract.motion), []
+    chunk: list[Seen] = []
+    for index in range(40):
+        here = seen(picture(*SIZE, faces=[(40 + 20 * index, 40, LARGE)]), index, gate, rate)
+        if chunk and area.complete(chunk, here):
+            found += area.find(chunk, [])
+            chunk = []
+        chunk.append(here)
+    found += area.find(chunk, [])
+    numbers = [number for number, each in enumerate(found) if each.search.reduction == 1]
+    assert numbers[0] == 0
+    assert numbers[-1] == 39
+    assert {later - earlier for earlier, later in pairwise(numbers[:-1])} == {full}
+    assert full == 8 or full / rate <= 0.35 or full == 1
+
+
+def test_the_first_frame_of_each_size_is_searched_at_full_size_and_without_what_the_other_size_showed() -> None:
+    profile = settings(0.3)
+    area, gate = SearchArea(FakeDetector(), profile), MotionGate(profile.extract.motion)
+    sizes = [SIZE] * 4 + [(640, 384)] * 6 + [SIZE] * 4
+    chunk: list[Seen] = []
+    found: list[Found] = []
+    for index, size in enumerate(sizes):
+        here = seen(picture(*size, faces=[(40, 40 + 8 * index, LARGE)]), index, gate, 25)
+        if chunk and area.complete(chunk, here):
+            found += area.find(chunk, [])
+            chunk = []
+        chunk.append(here)
+    found += area.find(chunk, [])
+    assert [each.search.reduction for each in found] == [1, 2, 2, 1, *[1] * 6, 1, 2, 2, 1]
+    assert [number for number, each in enumerate(found) if each.search.windows is None] == [0, 4, 10]
+    assert all(len(each.faces) == 1 for each in found)
+
+
+def test_a_window_of_a_glance_that_cuts_a_face_is_followed_by_the_whole_picture_reduced() -> None:
+    """A large face that no track expects, and of which only one corner moved."""
+    profile = settings(0.3)
+    detector = BlindDetector()
+    area, gate = SearchArea(detector, profile), MotionGate(profile.extract.motion)
+    still = picture(*SIZE, faces=[(300, 100, 500)])
+    moved = still.copy()
+    moved[110:140, 310:340] = 255 - moved[110:140, 310:340]
+    area.find([seen(still, 0, gate, 25)], [])
+    detector.blind = False
+    found, _ = area.find([seen(moved, 1, gate, 25), seen(moved, 2, gate, 25)], [])
+    assert found.search == Search(None, 2)
+    assert len(found.faces) == 1
+    assert found.faces[0].box == pytest.approx((300, 100, 799, 599), abs=1)
+    assert area.account["searched_again"] == 2
+
+
+def test_where_little_moved_and_faces_are_small_no_more_is_looked_at_than_without_glances(tmp_path: Path) -> None:
+    frames = [picture(*SIZE, faces=[(100 + 3 * n, 100, SMALL), (900 - 3 * n, 500, SMALL)]) for n in range(25)]
+    shares = []
+    for every_s in (0, 0.3):
+        case, _ = extracted(tmp_path / str(every_s), frames, settings(every_s))
+        assert all(len(each) == 2 for each in boxes(case).values())
+        shares.append(case.runs("extract")[0].details["search"]["searched_percent"])
+    assert shares[1] <= shares[0]
+
+
+def test_many_small_faces_everywhere_are_looked_at_in_the_whole_picture(tmp_path: Path) -> None:
+    places = [(x, y) for x in range(40, 1200, 150) for y in range(40, 640, 140)]
+    frames = [picture(*SIZE, faces=[(x + 4 * n, y, SMALL) for x, y in places]) for n in range(7)]
+    case, _ = extracted(tmp_path / "c", frames, settings(0.3))
+    assert {frame.closer for frame in case.read(FrameRecord, "frames")} == {(), ((0, 0, *SIZE),)}
+    assert all(len(every) == len(places) for every in boxes(case).values())
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_the_detectors_batch_does_not_change_what_is_glanced_at(tmp_path: Path, batch: int) -> None:
+    one, _ = extracted(tmp_path / "one", walk(), settings(0.3))
+    other, _ = extracted(tmp_path / "other", walk(), settings(0.3, f"detect.batch={batch}"))
+    assert one.read(FrameRecord, "frames") == other.read(FrameRecord, "frames")
+    assert boxes(one) == boxes(other)
+
+
+class StoppingDetector(CountingDetector):
+    """Stops the run before its nth answer."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def detect(self, images: Sequence[RGB]) -> list[tuple[Detection, ...]]:
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return super().detect(images)
+
+
+@pytest.mark.parametrize("at", [2, 3, 8])
+def test_an_interrupted_run_goes_on_with_the_same_glances(tmp_path: Path, at: int) -> None:
+    """Between a chunk's glances and the closer looks, too."""
+    profile = settings(0.3)
+    whole, everything = extracted(tmp_path / "whole", walk(), profile)
+    case, first = new_case(tmp_path / "c", FakeSource(walk()), profile), StoppingDetector(at)
+    with pytest.raises(KeyboardInterrupt):
+        extract(case, FakeSource(walk()), first, Context(profile, Silent()))
+    second = CountingDetector()
+    extract(case, FakeSource(walk()), second, Context(profile, Silent()))
+    assert case.digests("records/") | case.digests("faces/") == whole.digests("records/") | whole.digests("faces/")
+    assert case.runs("extract")[0].details["resumed"]["answers_from_journal"] == at
+    assert second.pixels < everything.pixels
+
+
+def face(*box: float) -> Detection:
+    x0, y0, x1, y1 = box
+    return Detection(box=(x0, y0, x1, y1), score=0.9, landmarks=((x0, y0), (x1, y0), (x0, y1), (x1, y1), (x1, y0 + 1)))
+
+
+def test_what_a_close_window_shows_of_a_large_face_does_not_stand_for_it() -> None:
+    """Its box may end before the window does, as detectors guess where a face ends."""
+    large, small = face(100, 100, 400, 400), face(420, 200, 450, 230)
+    part = Part(picture(*SIZE), (320, 96, 576, 352))
+    shown = face(324, 100, 396, 345)
+    assert _joined([large], [(part, (small, shown))], 160, 0.4) == (large, small)
+    all_of_it = Part(picture(*SIZE), (64, 64, 576, 416))
+    other = face(102, 101, 399, 402)
+    assert _joined([large], [(all_of_it, (small, other))], 160, 0.4) == (small, other)
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4])
+def test_what_is_near_a_windows_end_is_so_as_the_detector_sees_it(reduction: int) -> None:
+    part = Part(picture(*SIZE), (320, 96, 576, 352), reduction)
+    near, far = 320 + 2 * reduction - 0.5, 320 + 2 * reduction
+    assert part.cuts((near, 150, 400, 250))
+    assert not part.cuts((far, 150, 400, 250))
+    assert part.cuts((400, 150, 575 - 2 * reduction + 0.5, 250))
+    assert not part.cuts((400, 150, 575 - 2 * reduction, 250))
 
 
 @pytest.mark.parametrize("override", ["detect.upscale=2", "detect.full_size_every_s=0"])

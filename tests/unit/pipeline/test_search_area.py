@@ -97,8 +97,8 @@ def test_a_face_that_a_window_cuts_is_looked_for_in_the_whole_picture() -> None:
         frame = Frame(index, Timestamp(pts=index, time_base=(1, 25)), pixels, keyframe=False)
         seen.append(Seen(frame, gate.look(frame)))
     (first,), (second,) = (area.find([each], []) for each in seen)
-    assert first.searched.windows is None
-    assert second.searched.windows is None
+    assert first.search.windows is None
+    assert second.search.windows is None
     assert area.account["searched_again"] == 1
     assert len(second.faces) == 1
     assert np.allclose(second.faces[0].box, first.faces[0].box)

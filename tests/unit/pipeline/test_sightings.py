@@ -57,7 +57,7 @@ def sightings(root: Path, detector: FakeDetector) -> Sightings:
 def told(item: Any) -> Any:
     if isinstance(item, Sighting):
         boxes = [(face.box, owner and owner.key) for face, owner in zip(item.faces, item.owners, strict=True)]
-        return item.seen.frame.id, item.searched, boxes, [track.key for track in item.ended]
+        return item.seen.frame.id, item.search, boxes, [track.key for track in item.ended]
     return "unmoved" if isinstance(item, Unmoved) else (item.subject, item.reason, item.count)
 
 

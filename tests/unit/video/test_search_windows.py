@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from facerecon.profiles import Motion
 from facerecon.video.motion import MotionGate
-from facerecon.video.regions import Regions, Window, close, close_windows, fitted, merged
+from facerecon.video.regions import Regions, Window, close_windows, closely_fitted, fitted, merged
 from tests.unit.video.test_motion import Pixels, frame, noisy, scene, with_face
 
 SIZE = (640, 384)
@@ -155,7 +155,7 @@ def test_windows_hold_their_boxes_and_do_not_overlap(
             assert a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]
 
 
-@pytest.mark.parametrize("fit", [fitted, close])
+@pytest.mark.parametrize("fit", [fitted, closely_fitted])
 @given(box=BOXES, size=st.sampled_from([(640, 360), (1920, 1080), (3840, 2160), (7680, 4320), (176, 144), (50, 40)]))
 def test_windows_stay_in_the_picture(
     fit: Callable[[Window, tuple[int, int]], Window], box: Window, size: tuple[int, int]
@@ -169,7 +169,7 @@ def test_windows_stay_in_the_picture(
 
 @given(BOXES)
 def test_windows_round_faces_are_hardly_larger_than_the_faces(box: Window) -> None:
-    x0, y0, x1, y1 = close(box, (1920, 1080))
+    x0, y0, x1, y1 = closely_fitted(box, (1920, 1080))
     for low, high, begin, end in ((box[0], box[2], x0, x1), (box[1], box[3], y0, y1)):
         assert end - begin <= max(64, 1.25 * (high - low + 31)) + 31
 
