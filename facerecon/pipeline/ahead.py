@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from facerecon.interruption import work_until
+from facerecon.interruption import undivided, work_until
+from facerecon.leaving import left_waiting
 
 T = TypeVar("T")
 
@@ -39,8 +40,10 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     """
     sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
     producer = _Producer(items, depth)
-    producer.start()
     try:
+        with undivided():
+            # Ctrl-C while it starts would leave it running, and nobody to stop it.
+            producer.start()
         while not isinstance(item := producer.waiting.get(), _End):
             yield item
         if item.error is not None:
@@ -82,6 +85,12 @@ class _Producer(threading.Thread, Generic[T]):
         return False
 
     def stop(self) -> None:
-        """End the thread, and wait until it has."""
+        """End the thread, if it began, and wait until it has; a second Ctrl-C does not wait."""
         self._stopped.set()
-        self.join()
+        if self.ident is None:
+            return
+        try:
+            self.join()
+        except BaseException:
+            left_waiting(self)
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -121,3 +122,48 @@ def test_what_takes_long_learns_that_nobody_waits_for_it() -> None:
     assert running() == 0
     # Whoever is in the main thread is always waited for.
     check_wanted()
+
+
+def test_ctrl_c_while_the_thread_starts_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it goes on while the interpreter is taken down, and the process ends by SIGABRT in place of 130."""
+    begin = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    numbers = Numbers(1000)
+    with pytest.raises(KeyboardInterrupt):
+        list(ahead(numbers(), 3))
+    assert running() == 0
+    assert numbers.closed or not numbers.made
+
+
+def test_a_second_ctrl_c_does_not_wait_and_the_end_of_the_process_knows_of_the_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    join, waiting = threading.Thread.join, list[threading.Thread]()
+
+    def impatient(thread: threading.Thread, timeout: float | None = None) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("facerecon.pipeline.ahead.left_waiting", waiting.append)
+    items = ahead(Numbers(1000)(), 3)
+    next(items)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "join", impatient)
+        with pytest.raises(KeyboardInterrupt):
+            items.close()
+    (thread,) = waiting
+    join(thread)
+    assert running() == 0
+
+
+def test_a_thread_that_cannot_be_started_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        list(ahead(Numbers(3)(), 3))
