@@ -160,7 +160,7 @@ def _windows(history: StageHistory) -> Iterator[_Step]:
                 "such a part, the whole frame was searched. The parts are on record for each frame."
             ),
             tr("A face that appears without a change that the squares show is found only when everything is searched."),
-            parameters=searched,
+            parameters={name: value for name, value in searched.items() if name != "glanced"},
         )
 
 

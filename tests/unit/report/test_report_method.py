@@ -87,6 +87,15 @@ def test_steps_are_the_ledgers_with_parameters_reference_and_weights() -> None:
     assert report_ledger.MODEL["weights_sha256"] in text
 
 
+def test_glances_at_large_frames_are_told_where_there_were_any() -> None:
+    seen = {"searched_percent": 35.6, "searched_again": 0}
+    without = words(children(made(with_details("extract", search=seen)))["method-extract"])
+    with_some = words(children(made(with_details("extract", search={**seen, "glanced": 354})))["method-extract"])
+    assert "reduced" not in without
+    assert "Looking at large frames reduced" in with_some
+    assert with_some.count("glanced 354") == 1
+
+
 def test_a_changed_parameter_changes_the_words() -> None:
     changed = {**report_ledger.EXTRACTED["parameters"]}
     changed["extract"] = {"sample": {"mode": "every", "value": 7}, "motion": {"enabled": True, "block_px": 24}}
