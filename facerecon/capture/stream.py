@@ -30,6 +30,7 @@ from facerecon.capture.clock import Clock, Moment
 from facerecon.capture.records import Reason, StreamFacts
 from facerecon.errors import UsageError
 from facerecon.hashing import sha256_bytes
+from facerecon.interruption import undivided
 from facerecon.leaving import left_waiting
 
 Transport = Literal["tcp", "udp"]
@@ -158,14 +159,25 @@ class Reader:
 
     def __enter__(self) -> Self:
         """Begin to connect."""
-        self._thread.start()
+        try:
+            with undivided():
+                # Ctrl-C while it starts would leave it running, and nobody to stop it.
+                self._thread.start()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the connection. A thread that still waits for the sender closes it by itself within the timeout."""
+        self._leave()
+
+    def _leave(self) -> None:
         self._stop.set()
+        if self._thread.ident is None:
+            return
         self._thread.join(_FAREWELL_S)
         if self._thread.is_alive():
             left_waiting(self._thread)

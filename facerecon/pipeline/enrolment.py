@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from facerecon.characters import is_text
 from facerecon.errors import UsageError
+from facerecon.faces.boxes import iou
 from facerecon.faces.quality import assess
 from facerecon.faces.shots import crop_bounds
 from facerecon.gallery import (
@@ -138,7 +139,7 @@ class Examiner:
         if face is None:
             return Examined(picture, sha256, faces[0] if faces else None, None, note)
         for other, entry in earlier:
-            if _overlap(face, other) > _SAME_FACE_IOU:
+            if iou(face.box, other.box) > _SAME_FACE_IOU:
                 return self._duplicate(picture, sha256, other, entry)
         quality = assess(pixels, face)
         if reason := refusal(face, quality, self.profile.recognize):
@@ -300,12 +301,3 @@ def _held(each: Examined) -> KeptCrop:
     if each.crop is None:
         raise AssertionError("an accepted picture has a crop")
     return each.crop
-
-
-def _overlap(a: Detection, b: Detection) -> float:
-    width = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
-    height = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(face.box[2] - face.box[0]) * (face.box[3] - face.box[1]) for face in (a, b)]
-    return width * height / (sum(areas) - width * height)

@@ -10,7 +10,6 @@ is kept: it would tell the colour of the skin.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from facerecon.faces.boxes import surroundings
 from facerecon.records import RGB, Box
 
 Region = tuple[int, int, int, int]
@@ -99,9 +99,7 @@ class Mask:
 
 def widened(box: Box, margin: float) -> Region:
     """Return the whole pixels of a box (pixel centres at integers) and `margin` times its longer side around it."""
-    x0, y0, x1, y1 = box
-    by = max(margin * max(x1 - x0, y1 - y0), LEAST_MARGIN_PX)
-    return math.floor(x0 - by), math.floor(y0 - by), math.ceil(x1 + by) + 1, math.ceil(y1 + by) + 1
+    return surroundings(box, margin, LEAST_MARGIN_PX)
 
 
 def placed(regions: Iterable[Region], origin: tuple[int, int], size: tuple[int, int], scale: int = 1) -> list[Region]:

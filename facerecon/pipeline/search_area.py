@@ -12,14 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import numpy as np
-
-from facerecon.faces.tracking import box_iou
+from facerecon.faces.boxes import iou, longer_side, surroundings
 from facerecon.pipeline.detection import Part, detect_in_parts
 from facerecon.profiles import Profile
 from facerecon.records import Box, Detection, Frame
 from facerecon.stages import Detector
-from facerecon.video import Look, Regions, Window, close_windows
+from facerecon.video import Look, Regions, Window, area_px, close_windows
 
 TOGETHER = 8
 """With regions or glances a chunk has at most so many frames, whatever the detector's batch: every machine searches the
@@ -121,8 +119,11 @@ class SearchArea:
             return []
         size, reduction = seen[0].size, self._reduction(seen[0].size)
         before = (*expected, *(self._before if size == self._size else ()))
-        found, plans = self._planned(seen, before, reduction)
-        found |= self._carried_out(seen, plans)
+        if self._regions is not None:
+            self._regions.expect(before)
+        plans = self._glances(seen, before, reduction) if reduction > 1 else {}
+        found, full = self._full_searches(seen, range(len(plans), len(seen)))
+        found |= self._carried_out(seen, plans | full)
         glanced = [number for number in range(len(seen)) if found[number].search.reduction > 1]
         if glanced:
             around = (*before, *(face.box for face in found[len(seen) - 1].faces))
@@ -142,37 +143,39 @@ class SearchArea:
             times *= 2
         return times
 
-    def _planned(
-        self, seen: Sequence[Seen], expected: Sequence[Box], reduction: int
-    ) -> tuple[dict[int, Found], dict[int, Search]]:
-        """Plan how each frame is searched; one that is to be searched in whole at full size is searched at once."""
+    def _full_searches(self, seen: Sequence[Seen], numbers: range) -> tuple[dict[int, Found], dict[int, Search]]:
+        """Plan how frames are searched at full size; one that is due to be searched in whole is searched at once."""
         found: dict[int, Found] = {}
         plans: dict[int, Search] = {}
-        if self._regions is not None:
-            self._regions.expect(expected)
-        for number, each in enumerate(seen):
-            if reduction > 1 and number < len(seen) - 1:
-                plans[number] = self._glance(each, expected, reduction)
-            elif self._regions is None or each.look is None:
+        for number in numbers:
+            each = seen[number]
+            if self._regions is None or each.look is None:
                 plans[number] = Search()
+                continue
+            now = each.frame.timestamp.seconds
+            due = self._regions.due(each.size, now)
+            windows = self._regions.windows(each.size, now, each.look)
+            if due:
+                # The frames after it are searched where it shows faces, so it cannot wait for them.
+                found |= self._carried_out(seen, {number: Search()})
+                self._regions.found(face.box for face in found[number].faces)
             else:
-                due = self._regions.due(each.size, each.frame.timestamp.seconds)
-                windows = self._regions.windows(each.size, each.frame.timestamp.seconds, each.look)
-                if due:
-                    # The frames after it are searched where it shows faces, so it cannot wait for them.
-                    found |= self._carried_out(seen, {number: Search()})
-                    self._regions.found(face.box for face in found[number].faces)
-                else:
-                    plans[number] = Search(windows)
+                plans[number] = Search(windows)
         return found, plans
 
-    def _glance(self, seen: Seen, expected: Sequence[Box], reduction: int) -> Search:
-        """Plan a glance, or a search at full size where that is less: little has moved, and there are small faces."""
-        windows = None if self._regions is None or seen.look is None else self._regions.glance(seen.size, seen.look)
-        closer = _round_small(expected, _WELL_SEEN_PX * reduction, seen.size)
-        moved = _area(windows, seen.size)
-        less = moved <= moved / reduction**2 + _area(closer, seen.size)
-        return Search(windows) if windows is not None and less else Search(windows, reduction)
+    def _glances(self, seen: Sequence[Seen], expected: Sequence[Box], reduction: int) -> dict[int, Search]:
+        """Plan glances at all frames but the last.
+
+        A search at full size in place of one where that is less: little has moved, and there are small faces.
+        """
+        size, plans = seen[0].size, dict[int, Search]()
+        closer_px = _area_px(_round_small(expected, _WELL_SEEN_PX * reduction, size), size)
+        for number, each in enumerate(seen[:-1]):
+            windows = None if self._regions is None or each.look is None else self._regions.glance(size, each.look)
+            moved_px = _area_px(windows, size)
+            less = windows is not None and moved_px <= moved_px / reduction**2 + closer_px
+            plans[number] = Search(windows, 1 if less else reduction)
+        return plans
 
     def _carried_out(self, seen: Sequence[Seen], plans: Mapping[int, Search]) -> dict[int, Found]:
         """Search frames as planned; a frame in which a window cuts a face again, in whole."""
@@ -228,39 +231,27 @@ def _joined(glanced: Sequence[Detection], looks: Looks, least_px: float, nms_iou
 
     The closer look does not count where its window holds a part of a face only.
     """
-    large = [face for face in glanced if _side(face.box) >= least_px]
+    large = [face for face in glanced if longer_side(face.box) >= least_px]
     close = [
         face
         for part, faces in looks
         for face in faces
         if not part.cuts(face.box)
-        and not any(_iou(face.box, part.visible(other.box)) >= nms_iou for other in large if not part.holds(other.box))
+        and not any(iou(face.box, part.visible(other.box)) >= nms_iou for other in large if not part.holds(other.box))
     ]
-    large = [face for face in large if not any(_iou(face.box, other.box) >= nms_iou for other in close)]
+    large = [face for face in large if not any(iou(face.box, other.box) >= nms_iou for other in close)]
     return _best_first((*large, *close))
 
 
 def _round_small(boxes: Iterable[Box], least_px: float, size: tuple[int, int]) -> tuple[Window, ...] | None:
     """Return windows round the faces that are too small for a glance; None: the whole picture."""
-    return close_windows([_surroundings(box) for box in boxes if _side(box) < least_px], size)
-
-
-def _surroundings(box: Box) -> Window:
-    by = max(_MARGIN * _side(box), _MARGIN_PX)
-    return math.floor(box[0] - by), math.floor(box[1] - by), math.ceil(box[2] + by) + 1, math.ceil(box[3] + by) + 1
-
-
-def _side(box: Box) -> float:
-    return max(box[2] - box[0], box[3] - box[1])
-
-
-def _iou(a: Box, b: Box) -> float:
-    return float(box_iou(np.array([a]), np.array([b]))[0, 0])
+    small = [box for box in boxes if longer_side(box) < least_px]
+    return close_windows([surroundings(box, _MARGIN, _MARGIN_PX) for box in small], size)
 
 
 def _best_first(faces: Iterable[Detection]) -> tuple[Detection, ...]:
     return tuple(sorted(faces, key=lambda face: face.score, reverse=True))
 
 
-def _area(windows: Sequence[Window] | None, size: tuple[int, int]) -> int:
-    return math.prod(size) if windows is None else sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in windows)
+def _area_px(windows: Sequence[Window] | None, size: tuple[int, int]) -> int:
+    return math.prod(size) if windows is None else area_px(windows)

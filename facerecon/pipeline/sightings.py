@@ -76,8 +76,7 @@ class Sightings:
                 if isinstance(event, Unmoved | Skipped):
                     yield event
                     continue
-                frames = _frames(events)
-                if frames and isinstance(event, Seen) and self.area.complete(frames, event):
+                if isinstance(event, Seen) and self._complete(events, event):
                     yield from self._searched(events)
                 events.append(event)
             yield from self._searched(events)
@@ -128,6 +127,10 @@ class Sightings:
                 yield now - before if before is not None else Fraction(0)
             before = now
         yield from quiet.end()
+
+    def _complete(self, events: list[Event], following: Seen) -> bool:
+        frames = _frames(events)
+        return bool(frames) and self.area.complete(frames, following)
 
     # --- faces --------------------------------------------------------------------------------------------------------
 

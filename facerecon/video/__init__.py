@@ -7,7 +7,7 @@ what was done to them. `VideoWriter` writes new pictures at those times; it neve
 from facerecon.video.interlacing import Deinterlace, Interlacing
 from facerecon.video.motion import Look, MotionGate
 from facerecon.video.opening import open_source, source_digest
-from facerecon.video.regions import Regions, Window, close_windows
+from facerecon.video.regions import Regions, Window, area_px, close_windows
 from facerecon.video.sound import AudioCopy
 from facerecon.video.sources import Source
 from facerecon.video.stills import FolderSource, ImageSource
@@ -30,6 +30,7 @@ __all__ = [
     "VideoWriter",
     "Window",
     "WrittenVideo",
+    "area_px",
     "close_windows",
     "open_source",
     "source_digest",

@@ -7,6 +7,7 @@ the whole picture is searched all the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
@@ -161,8 +162,13 @@ def _disjoint(
     return tuple(sorted(windows))
 
 
+def area_px(windows: Sequence[Window]) -> int:
+    """Return how many pixels disjoint windows hold."""
+    return sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in windows)
+
+
 def _share(windows: Sequence[Window], size: tuple[int, int]) -> float:
-    return sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in windows) / (size[0] * size[1])
+    return area_px(windows) / math.prod(size)
 
 
 def fitted(box: Window, size: tuple[int, int]) -> Window:

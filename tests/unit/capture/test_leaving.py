@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from facerecon.capture.address import Address
+from facerecon.capture.clock import Clock
+from facerecon.capture.stream import Opening, Reader
 from tests.synthetic import write_video
 from tests.unit.capture.live_streams import Stall, live_server, piece
 
@@ -49,3 +54,29 @@ def test_a_reader_that_still_waits_does_not_crash_the_end(
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 3, done.stderr
     assert done.stdout == (said or "over\ntaken down\n")
+
+
+def test_ctrl_c_while_the_thread_starts_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(Reader, "_read", lambda reader: reader._stop.wait(60))
+    reader = Reader(Address.parse("http://127.0.0.1:9/live"), Opening(), Clock())
+    with pytest.raises(KeyboardInterrupt), reader:
+        pytest.fail("the block was entered")
+    assert not reader._thread.is_alive()
+    assert reader._stop.is_set()
+
+
+def test_a_thread_that_cannot_be_started_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    reader = Reader(Address.parse("http://127.0.0.1:9/live"), Opening(), Clock())
+    with pytest.raises(RuntimeError, match="can't start new thread"), reader:
+        pytest.fail("the block was entered")
