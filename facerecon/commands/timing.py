@@ -13,7 +13,7 @@ from facerecon.case import Case
 from facerecon.ledger import LedgerEntry
 
 BESIDE = {
-    "extract": frozenset({"decode", "motion", "hash", "wait for frames", "journal", "detect", "track"}),
+    "extract": frozenset({"decode", "hash", "wait for frames", "journal", "detect", "track"}),
     "enhance": frozenset({"fuse"}),
 }
 """Steps of each stage that run in threads of their own, beside the others."""

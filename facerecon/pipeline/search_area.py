@@ -32,10 +32,7 @@ _MARGIN, _MARGIN_PX = 1.0, 96
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A frame, what the motion gate saw of it (None: there is no gate), and its pixels' digest if it is to be searched.
-
-    `pixels_sha256` is "" for a frame that will not be searched.
-    """
+    """A frame that is to be searched, what the motion gate saw of it (None: there is no gate), its pixels' digest."""
 
     frame: Frame
     look: Look | None

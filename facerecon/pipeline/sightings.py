@@ -17,8 +17,8 @@ from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.resuming import RememberedDetector, Resuming
 from facerecon.pipeline.search_area import Found, Search, SearchArea, Seen
 from facerecon.profiles import Profile
-from facerecon.records import Detection, Frame, Skipped
-from facerecon.video import MotionGate, Source
+from facerecon.records import Detection, Skipped
+from facerecon.video import Source, Unmoving, Watched
 
 _DECODED, _SEARCHED = 8, 8
 """Frames that may wait to be searched, and that may wait for what is done with their faces; each is held in memory."""
@@ -84,28 +84,25 @@ class Sightings:
 
     # --- frames -------------------------------------------------------------------------------------------------------
 
-    def _seen(self) -> Iterator[Seen | Skipped]:
-        """Decode, and look at each frame for motion."""
-        gate = MotionGate(self._profile.extract.motion)
-        gated = self._profile.extract.motion.enabled and not self._in_order
-        frames = self._source.frames(self._profile.extract.sample)
+    def _seen(self) -> Iterator[Seen | Unmoving | Skipped]:
+        """Decode, and hash what is to be searched."""
+        extract = self._profile.extract
+        gated = extract.motion.enabled and not self._in_order
+        items = self._source.watched(extract.sample, extract.motion) if gated else self._source.frames(extract.sample)
         while True:
             with self._watch.measure("decode"):
-                item = next(frames, None)
+                item = next(items, None)
             if item is None:
                 return
-            if isinstance(item, Skipped):
+            if isinstance(item, Skipped | Unmoving):
                 yield item
                 continue
-            with self._watch.measure("motion"):
-                look = gate.look(item) if gated else None
-            digest = ""
-            if look is None or look.moved:
-                with self._watch.measure("hash"):
-                    digest = sha256_array(item.pixels)
-            yield Seen(item, look, digest)
+            frame, look = (item.frame, item.look) if isinstance(item, Watched) else (item, None)
+            with self._watch.measure("hash"):
+                digest = sha256_array(frame.pixels)
+            yield Seen(frame, look, digest)
 
-    def _events(self, items: Iterator[Seen | Skipped]) -> Iterator[Event | Unmoved | Skipped]:
+    def _events(self, items: Iterator[Seen | Unmoving | Skipped]) -> Iterator[Event | Unmoved | Skipped]:
         """Yield frames to search and, as durations, times in which nothing moved."""
         before: Fraction | None = None
         quiet = _Quiet()
@@ -117,12 +114,12 @@ class Sightings:
             if isinstance(item, Skipped):
                 yield item
                 continue
-            now = item.frame.timestamp.seconds
-            if item.look is None or item.look.moved:
+            now = (item if isinstance(item, Unmoving) else item.frame).timestamp.seconds
+            if isinstance(item, Seen):
                 yield from quiet.end()
                 yield item
             else:
-                yield from quiet.add(item.frame)
+                yield from quiet.add(item)
                 yield Unmoved()
                 yield now - before if before is not None else Fraction(0)
             before = now
@@ -167,7 +164,7 @@ class _Quiet:
         self._last: tuple[int, str] = (0, "")
         self._count = 0
 
-    def add(self, frame: Frame) -> Iterator[Skipped]:
+    def add(self, frame: Unmoving) -> Iterator[Skipped]:
         if self._count and frame.index != self._last[0] + 1:
             yield from self.end()
         self._first = self._first or frame.id

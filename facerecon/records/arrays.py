@@ -26,6 +26,11 @@ def _readonly_rgb(pixels: RGB, what: str) -> RGB:
     return view
 
 
+def frame_id(index: int) -> str:
+    """Return a frame's name in the case: f000123."""
+    return f"f{index:06d}"
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """A decoded frame: RGB pixels (rotation metadata applied) and its exact time. `index` counts from 0."""
@@ -42,7 +47,7 @@ class Frame:
     @property
     def id(self) -> str:
         """The frame's name in the case: f000123."""
-        return f"f{self.index:06d}"
+        return frame_id(self.index)
 
 
 @dataclass(frozen=True, eq=False)

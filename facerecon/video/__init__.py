@@ -9,7 +9,7 @@ from facerecon.video.motion import Look, MotionGate
 from facerecon.video.opening import open_source, source_digest
 from facerecon.video.regions import Regions, Window, area_px, close_windows
 from facerecon.video.sound import AudioCopy
-from facerecon.video.sources import Source
+from facerecon.video.sources import Source, Unmoving, Watched
 from facerecon.video.stills import FolderSource, ImageSource
 from facerecon.video.videos import AnimationSource, VideoSource
 from facerecon.video.writing import VideoCodec, VideoWriter, WrittenVideo
@@ -25,9 +25,11 @@ __all__ = [
     "MotionGate",
     "Regions",
     "Source",
+    "Unmoving",
     "VideoCodec",
     "VideoSource",
     "VideoWriter",
+    "Watched",
     "Window",
     "WrittenVideo",
     "area_px",

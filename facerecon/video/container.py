@@ -18,15 +18,15 @@ from pydantic import Field
 
 from facerecon.errors import EvidenceError
 from facerecon.pictures import MAX_PIXELS
-from facerecon.profiles import Sample
+from facerecon.profiles import Motion, Sample
 from facerecon.records import Record, Timestamp
 from facerecon.video.aspect import Stretch, stretch_for
-from facerecon.video.colour import to_rgb
 from facerecon.video.decoding import NO_PROTOCOL, Decoder, KeyframeDecoder, Picture, damage_in, listening
 from facerecon.video.footage import Footage
+from facerecon.video.gating import Pixels
 from facerecon.video.interlacing import Deinterlace, Interlacing, deinterlaced, described, detect
 from facerecon.video.probing import probe_container, probe_frame
-from facerecon.video.sources import NOT_SAMPLED, Left, Omission, Sampler, Step, Steps, Taken
+from facerecon.video.sources import NOT_SAMPLED, Left, Omission, Sampler, Step, Steps
 
 TimesFrom = Literal["pts", "dts", "order"]
 
@@ -122,14 +122,16 @@ def examine(file: Footage, deinterlace: Deinterlace, square_pixels: bool) -> Exa
     return Examined(probe=probe, how=how, frame_count_from_header=count, frames_expected=expected)
 
 
-def video_steps(file: Footage, how: HowRead, sample: Sample) -> Steps:
+def video_steps(file: Footage, how: HowRead, sample: Sample, motion: Motion | None) -> Steps:
     """Decode a video: tell of each frame, in presentation order, what became of it.
+
+    With `motion`, of frames in which nothing moved only that.
 
     Raises:
         EvidenceError: the file vanished, or not one of its frames can be decoded (after all were told).
     """
     with _opened(file) as (container, stream):
-        reading = _Reading(how, stream.time_base, stream.codec_context.name, sample)
+        reading = _Reading(how, stream.time_base, stream.codec_context.name, sample, motion)
         yield from _pictures(reading, container, stream, how)
     if not reading.good and (reading.failed or not reading.index):
         raise EvidenceError(
@@ -161,11 +163,11 @@ def _decoded(demuxer: _Demuxer, decoder: Decoder) -> Iterator[Picture]:
 class _Reading:
     """One pass over a video: counts the pictures, gives them their time, and decides which ones are looked at."""
 
-    def __init__(self, how: HowRead, time_base: Fraction, codec: str, sample: Sample) -> None:
+    def __init__(self, how: HowRead, time_base: Fraction, codec: str, sample: Sample, motion: Motion | None) -> None:
         self.index = self.good = self.failed = 0
         self.keyframes_only = sample.mode == "keyframes"
         self.last: int | None = None
-        self._times, self._codec, self._stretch = how.times, codec, how.stretch
+        self._times, self._pixels = how.times, Pixels(codec, how.stretch, motion)
         self._time_base = (1, 1) if self._times == "order" else (time_base.numerator, time_base.denominator)
         self._sampler = Sampler(sample, "order" if self._times == "order" else "stream")
 
@@ -180,7 +182,7 @@ class _Reading:
         if not self._sampler.wants(self.index, timestamp, picture.keyframe):
             return self.leave(NOT_SAMPLED)
         self.index += 1
-        return Taken(timestamp, to_rgb(picture.image, self._codec, self._stretch), picture.keyframe)
+        return self._pixels.step(picture.image, timestamp, picture.keyframe)
 
     def leave(self, omission: Omission, count: int = 1) -> Left:
         """Account for pictures that are left."""

@@ -12,11 +12,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from facerecon.errors import EvidenceError
-from facerecon.profiles import Sample
+from facerecon.profiles import Motion, Sample
 from facerecon.records import RGB, Record, Timestamp
 from facerecon.video import messages
 from facerecon.video.confinement import Limits
@@ -27,7 +26,7 @@ from facerecon.video.messages import MalformedError, Message
 from facerecon.video.pages import PictureKind
 from facerecon.video.readers import Reader
 from facerecon.video.soundtracks import SoundPacket, Soundtrack
-from facerecon.video.sources import NOT_SAMPLED, Left, Omission, Step, Steps, Taken, unreadable
+from facerecon.video.sources import NOT_SAMPLED, Left, Omission, Step, Steps, Taken, Unmoved, unreadable
 from facerecon.video.spawning import Decoder, Ending, GoneError, SilentError
 from facerecon.video.warden import OUT_OF_MEMORY
 
@@ -90,7 +89,7 @@ class IsolatedReader(Reader):
             return Omission("undecodable", "failed", f"{path.name}: the decoder {error}")
         except EvidenceError as error:
             return Omission("undecodable", "failed", str(error))
-        if step is None:
+        if step is None or isinstance(step, Unmoved):
             return Omission("undecodable", "failed", f"{path.name}: the decoder {_MALFORMED}")
         return step.pixels if isinstance(step, Taken) else step.omission
 
@@ -149,10 +148,14 @@ class IsolatedReader(Reader):
         arguments = {"deinterlace": deinterlace, "square_pixels": square_pixels}
         return self._record("examine", path, arguments, Examined)
 
-    def video(self, path: Path, found: Examined, sample: Sample) -> Steps:
+    def video(self, path: Path, found: Examined, sample: Sample, motion: Motion | None = None) -> Steps:
         """Decode a video that was examined."""
-        arguments = {"how": found.how.model_dump(mode="json"), "sample": sample.model_dump(mode="json")}
-        return self._steps("video", path, arguments, found.frames_expected)
+        arguments = {
+            "how": found.how.model_dump(mode="json"),
+            "sample": sample.model_dump(mode="json"),
+            "motion": motion and motion.model_dump(mode="json"),
+        }
+        return self._steps("video", path, arguments, found.frames_expected, motion)
 
     # --- one task -----------------------------------------------------------------------------------------------------
 
@@ -172,13 +175,15 @@ class IsolatedReader(Reader):
         except EndedError as error:
             raise _ended(path, str(error)) from None
 
-    def _steps(self, name: str, path: Path, arguments: dict[str, Any], expected: int | None) -> Steps:
+    def _steps(
+        self, name: str, path: Path, arguments: dict[str, Any], expected: int | None, motion: Motion | None = None
+    ) -> Steps:
         index, good = 0, False
         try:
-            with closing(self._told(name, path, arguments)) as told:
+            with closing(self._told(name, path, arguments, motion)) as told:
                 for step in told:
                     index += step.count if isinstance(step, Left) else 1
-                    good = good or isinstance(step, Taken) or step.omission == NOT_SAMPLED
+                    good = good or not isinstance(step, Left) or step.omission == NOT_SAMPLED
                     yield step
             return
         except EndedError as error:
@@ -190,20 +195,25 @@ class IsolatedReader(Reader):
         if not good:
             raise _ended(path, f"{why} {place}")
 
-    def _told(self, name: str, path: Path, arguments: dict[str, Any]) -> Generator[Step, None, None]:
+    def _told(
+        self, name: str, path: Path, arguments: dict[str, Any], motion: Motion | None = None
+    ) -> Generator[Step, None, None]:
         with self._decoder(name, path, arguments) as decoder:
             before: Timestamp | None = None
             for message in _messages(decoder):
+                step: Step
                 if message.kind == messages.LEFT:
-                    yield messages.left(message.body)
-                    continue
-                if message.kind != messages.TAKEN:
+                    step = messages.left(message.body)
+                elif message.kind == messages.UNMOVED and motion is not None:
+                    step = messages.unmoved(message.body, before)
+                    before = step.timestamp
+                elif message.kind == messages.TAKEN:
+                    head = messages.head(message.body, before, gated=motion is not None)
+                    before = head.timestamp
+                    step = head.taken(decoder.read_into, motion)
+                else:
                     raise MalformedError("no frame")
-                head = messages.head(message.body, before)
-                before = head.timestamp
-                pixels = np.empty((head.height, head.width, 3), np.uint8)
-                decoder.read_into(pixels.data.cast("B"))
-                yield head.taken(pixels)
+                yield step
 
     @contextmanager
     def _decoder(self, name: str, path: Path, arguments: dict[str, Any]) -> Iterator[Decoder]:

@@ -1,7 +1,8 @@
 """What a decoder's process tells: a few kinds of short messages, and pixels. Owns the form; trusts no byte of it.
 
-Whoever breaks a decoder can send anything. What passes here is a picture of a bounded size at a later time, a known
-reason with a bounded text, plain JSON data, or one line: it can be wrong, and nothing else.
+Whoever breaks a decoder can send anything. What passes here is a picture of a bounded size at a later time, with grey
+levels of its cells if they were asked for, a later time at which nothing moved, a known reason with a bounded text,
+plain JSON data, or one line: it can be wrong, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,20 +14,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from facerecon.characters import is_text
 from facerecon.pictures import MAX_PIXELS
+from facerecon.profiles import Motion
 from facerecon.records import LARGEST_INTEGER, RGB, Timestamp
+from facerecon.video.motion import BRIGHTEST, DARKEST, Look, cell_side, grid
 from facerecon.video.soundtracks import LARGEST_PACKET_BYTES, SoundPacket
-from facerecon.video.sources import Left, Omission, Outcome, Step, Taken
+from facerecon.video.sources import Left, Omission, Outcome, Step, Taken, Unmoved
 
-ALIVE, RESULT, LEFT, TAKEN, FAILED, BROKEN, END, SOUND = range(1, 9)
+Array = npt.NDArray[Any]
+ALIVE, RESULT, LEFT, TAKEN, FAILED, BROKEN, END, SOUND, UNMOVED = range(1, 10)
 """Still at work; an answer; frames left out; a frame; evidence that cannot be read; a fault of the program; the end; a
-packet of sound."""
+packet of sound; a frame in which nothing moved."""
 
 HEADER = struct.Struct("<BI")
-"""Kind and length of what follows; the pixels of a frame follow that."""
-_FRAME = struct.Struct("<qIIIIB")
+"""Kind and length of what follows; after that, of a frame, its pixels and what the motion gate saw."""
+_TIME = struct.Struct("<qII")
+_FRAME = struct.Struct("<qIIIIBB")
+_NO_LOOK, _NO_CLOCK, _CLOCK = range(3)
 _SOUND = struct.Struct("<IqqqIIB")
 _UNKNOWN = -(1 << 63)
 _LARGEST_TICKS = 1 << 60
@@ -39,6 +46,7 @@ _LARGEST = {
     BROKEN: 1 << 16,
     END: 0,
     SOUND: _SOUND.size + LARGEST_PACKET_BYTES,
+    UNMOVED: _TIME.size,
 }
 _LONGEST_TEXT = 8192
 _DEEPEST = 32
@@ -78,14 +86,21 @@ def text(kind: int, line: str) -> bytes:
     return document(kind, line.encode(errors="replace").decode()[:_LONGEST_TEXT])
 
 
-def step(told: Step) -> tuple[bytes, RGB | None]:
-    """Return a message that tells what became of frames, and the pixels to send after it."""
+def step(told: Step) -> tuple[bytes, list[Array]]:
+    """Return a message that tells what became of frames, and the arrays to send after it."""
     if isinstance(told, Left):
-        return document(LEFT, [told.omission.reason, told.omission.detail, told.count]), None
-    height, width = told.pixels.shape[:2]
+        return document(LEFT, [told.omission.reason, told.omission.detail, told.count]), []
     time = told.timestamp
-    head = HEADER.pack(TAKEN, _FRAME.size) + _FRAME.pack(time.pts, *time.time_base, width, height, told.keyframe)
-    return head, np.ascontiguousarray(told.pixels)
+    if isinstance(told, Unmoved):
+        return HEADER.pack(UNMOVED, _TIME.size) + _TIME.pack(time.pts, *time.time_base), []
+    height, width = told.pixels.shape[:2]
+    arrays: list[Array] = [np.ascontiguousarray(told.pixels)]
+    seen = _NO_LOOK
+    if told.look is not None:
+        seen = _NO_CLOCK if told.look.clock is None else _CLOCK
+        arrays += [told.look.cells, *(() if told.look.clock is None else (told.look.clock,))]
+    body = _FRAME.pack(time.pts, *time.time_base, width, height, told.keyframe, seen)
+    return HEADER.pack(TAKEN, _FRAME.size) + body, arrays
 
 
 def packet(told: SoundPacket) -> bytes:
@@ -161,37 +176,79 @@ def left(body: bytes) -> Left:
 
 @dataclass(frozen=True)
 class Head:
-    """A frame's time and size in pixels."""
+    """A frame's time and size in pixels; `clock`: cells of a clock are told after those of the picture."""
 
     timestamp: Timestamp
     width: int
     height: int
     keyframe: bool
+    clock: bool
 
-    def taken(self, pixels: RGB) -> Taken:
-        """Return the frame."""
-        return Taken(self.timestamp, pixels, self.keyframe)
+    def taken(self, read_into: Callable[[memoryview], None], motion: Motion | None) -> Taken:
+        """Return the frame; `read_into` fills a view with what follows the message.
+
+        Raises:
+            MalformedError: cells that no picture has.
+        """
+        pixels: RGB = np.empty((self.height, self.width, 3), np.uint8)
+        read_into(pixels.data.cast("B"))
+        look = None if motion is None else self._look(read_into, grid((self.width, self.height), cell_side(motion)))
+        return Taken(self.timestamp, pixels, self.keyframe, look)
+
+    def _look(self, read_into: Callable[[memoryview], None], shape: tuple[int, int]) -> Look:
+        cells = np.empty(shape, np.int16)
+        read_into(cells.data.cast("B"))
+        if cells.min() < DARKEST or cells.max() > BRIGHTEST:
+            raise MalformedError("grey levels that no picture has")
+        if not self.clock:
+            return Look(True, cells, None)
+        marks = np.empty(shape, np.uint8)
+        read_into(marks.data.cast("B"))
+        return Look(True, cells, marks != 0)
 
 
-def head(body: bytes, before: Timestamp | None) -> Head:
+def head(body: bytes, before: Timestamp | None, *, gated: bool) -> Head:
     """Return what is said of a frame.
 
     Args:
         body: of the message.
         before: the time of the frame before it.
+        gated: a motion gate looks at every frame.
 
     Raises:
-        MalformedError: a size beyond `MAX_PIXELS`, a time that is none or not later than the one before.
+        MalformedError: a size beyond `MAX_PIXELS`, a time that is none or not later than the one before, or a look of
+            a gate that is none.
     """
     if len(body) != _FRAME.size:
         raise MalformedError("a frame of another form")
-    pts, numerator, denominator, width, height, keyframe = _FRAME.unpack(body)
-    if not (0 < width * height <= MAX_PIXELS) or not numerator or not denominator or keyframe > 1:
-        raise MalformedError(f"a frame of {width}x{height} pixels in ticks of {numerator}/{denominator} s")
-    timestamp = Timestamp(pts=max(-LARGEST_INTEGER, pts), time_base=(numerator, denominator))
+    pts, numerator, denominator, width, height, keyframe, seen = _FRAME.unpack(body)
+    if not (0 < width * height <= MAX_PIXELS) or keyframe > 1 or seen > _CLOCK:
+        raise MalformedError(f"a frame of {width}x{height} pixels")
+    if gated != (seen != _NO_LOOK):
+        raise MalformedError("a look of a motion gate, or none, where it is the other way round")
+    timestamp = _later(pts, (numerator, denominator), before)
+    return Head(timestamp, width, height, bool(keyframe), seen == _CLOCK)
+
+
+def unmoved(body: bytes, before: Timestamp | None) -> Unmoved:
+    """Return the time of a frame in which nothing moved; see `head`.
+
+    Raises:
+        MalformedError: a time that is none or not later than the one before.
+    """
+    if len(body) != _TIME.size:
+        raise MalformedError("a time of another form")
+    pts, *time_base = _TIME.unpack(body)
+    return Unmoved(_later(pts, (time_base[0], time_base[1]), before))
+
+
+def _later(pts: int, time_base: tuple[int, int], before: Timestamp | None) -> Timestamp:
+    if not all(time_base):
+        raise MalformedError(f"ticks of {time_base[0]}/{time_base[1]} s")
+    timestamp = Timestamp(pts=max(-LARGEST_INTEGER, pts), time_base=time_base)
     if before is not None and (timestamp.time_base != before.time_base or timestamp.pts <= before.pts):
         raise MalformedError("a frame that is not later than the one before it")
-    return Head(timestamp, width, height, bool(keyframe))
+    return timestamp
 
 
 def sound(body: bytes, tracks: Collection[int]) -> SoundPacket:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facerecon.pictures import decode_picture
-from facerecon.profiles import Sample
+from facerecon.profiles import Motion, Sample
 from facerecon.records import RGB
 from facerecon.video.container import Examined, examine, video_steps
 from facerecon.video.footage import Footage
@@ -62,7 +62,7 @@ class Reader(ABC):
         """Probe a video; see `container.examine`."""
 
     @abstractmethod
-    def video(self, path: Path, found: Examined, sample: Sample) -> Steps:
+    def video(self, path: Path, found: Examined, sample: Sample, motion: Motion | None = None) -> Steps:
         """Decode a video that was examined; see `container.video_steps`."""
 
 
@@ -105,9 +105,9 @@ class LocalReader(Reader):
         """Probe a video."""
         return examine(Footage(path), deinterlace, square_pixels)
 
-    def video(self, path: Path, found: Examined, sample: Sample) -> Steps:
+    def video(self, path: Path, found: Examined, sample: Sample, motion: Motion | None = None) -> Steps:
         """Decode a video that was examined."""
-        return video_steps(Footage(path), found.how, sample)
+        return video_steps(Footage(path), found.how, sample, motion)
 
 
 LOCAL = LocalReader()

@@ -16,7 +16,7 @@ import numpy as np
 
 from facerecon.profiles import Motion
 from facerecon.records import Box
-from facerecon.video.motion import Cells, Look, Mask, changed
+from facerecon.video.motion import Cells, Look, Mask, cell_side, changed, median
 
 Window = tuple[int, int, int, int]
 """x0, y0, x1, y1 in px of the picture, the right and lower ends outside."""
@@ -39,7 +39,7 @@ class Regions:
     def __init__(self, settings: Motion) -> None:
         """Take the gate's settings; `block_px` is in pixels of the source."""
         self._settings = settings
-        self._cell_px = max(2, settings.block_px // 2)
+        self._cell_px = cell_side(settings)
         self._size = (0, 0)
         self._searched: Cells | None = None
         self._whole_s = Fraction(0)
@@ -118,7 +118,7 @@ class Regions:
 
 def _level(cells: Cells) -> Cells:
     """Return grey levels less their median, which follows a flicker of the whole picture."""
-    return np.asarray(cells - np.median(cells), np.float32)
+    return np.asarray(cells - median(cells), np.int16)
 
 
 def _changed(level: Cells, searched: Cells, threshold_levels: float, clock: Mask | None) -> Mask:

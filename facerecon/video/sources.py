@@ -14,8 +14,9 @@ from typing import Any, Literal
 from facerecon.characters import is_text
 from facerecon.errors import EvidenceError, IntegrityError
 from facerecon.hashing import sha256_file
-from facerecon.profiles import Sample
-from facerecon.records import RGB, Frame, Skipped, SourceRecord, Timestamp
+from facerecon.profiles import Motion, Sample
+from facerecon.records import RGB, Frame, Skipped, SourceRecord, Timestamp, frame_id
+from facerecon.video.motion import Look, MotionGate
 
 Outcome = Literal["skipped", "failed"]
 Clock = Literal["stream", "order"]
@@ -45,6 +46,20 @@ class Source(ABC):
             EvidenceError: the source vanished, or not one of its frames can be decoded (after all were accounted for).
         """
 
+    def watched(self, sample: Sample, motion: Motion) -> Iterator[Watched | Unmoving | Skipped]:
+        """Yield the sampled frames in which something moved, with what the motion gate saw; see `frames`.
+
+        Of the others only their times are told: their pixels need never be made.
+        """
+        gate = MotionGate(motion)
+        for item in self.frames(sample):
+            if isinstance(item, Skipped):
+                yield item
+            elif (look := gate.look(item)).moved:
+                yield Watched(item, look)
+            else:
+                yield Unmoving(item.index, item.timestamp)
+
     @abstractmethod
     def _digest(self) -> str:
         """Return the digest of the source as it is now.
@@ -65,6 +80,27 @@ class Source(ABC):
             raise IntegrityError(
                 f"source {self.record.path} changed while it was read: sha256 before {self.record.sha256}, now {now}"
             )
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """A frame in which something moved, and what the motion gate saw of it."""
+
+    frame: Frame
+    look: Look
+
+
+@dataclass(frozen=True)
+class Unmoving:
+    """A frame in which nothing moved: its number and its time."""
+
+    index: int
+    timestamp: Timestamp
+
+    @property
+    def id(self) -> str:
+        """The frame's name in the case: f000123."""
+        return frame_id(self.index)
 
 
 @dataclass(frozen=True)
@@ -110,11 +146,19 @@ class Omissions:
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """The next frame, which is looked at."""
+    """The next frame, which is looked at; `look`: what the motion gate saw of it, if there is one."""
 
     timestamp: Timestamp
     pixels: RGB
     keyframe: bool
+    look: Look | None = None
+
+
+@dataclass(frozen=True)
+class Unmoved:
+    """The next frame, in which the motion gate saw nothing move."""
+
+    timestamp: Timestamp
 
 
 @dataclass(frozen=True)
@@ -126,16 +170,31 @@ class Left:
     alone: bool = False
 
 
-Step = Taken | Left
+Step = Taken | Unmoved | Left
 Steps = Generator[Step, None, None]
 
 
 def accounted(steps: Steps) -> Iterator[Frame | Skipped]:
-    """Number the frames that a decoder tells one after the other, and merge those left out into runs.
+    """Number the frames that a decoder without a motion gate tells, and merge those left out into runs.
 
     Raises:
         EvidenceError: the decoder does; what came before it is yielded.
     """
+    for item in _numbered(steps):
+        if isinstance(item, Unmoving):
+            raise RuntimeError("a motion gate where none was asked for")
+        yield item.frame if isinstance(item, Watched) else item
+
+
+def watched(steps: Steps) -> Iterator[Watched | Unmoving | Skipped]:
+    """Number the frames that a decoder with a motion gate tells; see `accounted`."""
+    for item in _numbered(steps):
+        if isinstance(item, Frame):
+            raise RuntimeError("no motion gate where one was asked for")
+        yield item
+
+
+def _numbered(steps: Steps) -> Iterator[Frame | Watched | Unmoving | Skipped]:
     omissions = Omissions()
     with closing(steps):
         try:
@@ -147,10 +206,15 @@ def accounted(steps: Steps) -> Iterator[Frame | Skipped]:
     yield from omissions.close()
 
 
-def _counted(omissions: Omissions, step: Step) -> Iterator[Frame | Skipped]:
+def _counted(omissions: Omissions, step: Step) -> Iterator[Frame | Watched | Unmoving | Skipped]:
+    if isinstance(step, Unmoved):
+        yield from omissions.close()
+        yield Unmoving(omissions.take(), step.timestamp)
+        return
     if isinstance(step, Taken):
         yield from omissions.close()
-        yield Frame(omissions.take(), step.timestamp, step.pixels, step.keyframe)
+        frame = Frame(omissions.take(), step.timestamp, step.pixels, step.keyframe)
+        yield frame if step.look is None else Watched(frame, step.look)
         return
     yield from omissions.omit(step.omission, step.count)
     if step.alone:
@@ -159,7 +223,7 @@ def _counted(omissions: Omissions, step: Step) -> Iterator[Frame | Skipped]:
 
 def skipped_frames(first: int, count: int, omission: Omission) -> Skipped:
     """Return the record of `count` omitted frames from index `first` on: subject f000123 or f000123-f000130."""
-    subject = f"f{first:06d}" if count == 1 else f"f{first:06d}-f{first + count - 1:06d}"
+    subject = frame_id(first) if count == 1 else f"{frame_id(first)}-{frame_id(first + count - 1)}"
     return Skipped(
         stage="extract",
         kind="frame",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from facerecon.profiles import Sample
+from facerecon.profiles import Motion, Sample
 from facerecon.records import Frame, Skipped, SourceRecord
 from facerecon.video.interlacing import Deinterlace
 from facerecon.video.readers import LOCAL, Reader
-from facerecon.video.sources import Source, accounted, file_digest, source_name
+from facerecon.video.sources import Source, Unmoving, Watched, accounted, file_digest, source_name, watched
 from facerecon.video.stills import file_record, require_readable
 
 
@@ -60,6 +60,10 @@ class VideoSource(Source):
             EvidenceError: the file vanished, or not one of its frames can be decoded (after all were accounted for).
         """
         return accounted(self._reader.video(self._path, self._found, sample))
+
+    def watched(self, sample: Sample, motion: Motion) -> Iterator[Watched | Unmoving | Skipped]:
+        """Yield the sampled frames in which something moved; see `Source.watched` and `frames`."""
+        return watched(self._reader.video(self._path, self._found, sample, motion))
 
 
 class AnimationSource(Source):

@@ -28,8 +28,8 @@ from PIL import Image
 
 from facerecon.errors import EvidenceError
 from facerecon.pictures import decode_picture
-from facerecon.profiles import Sample
-from facerecon.records import RGB, Timestamp
+from facerecon.profiles import Motion, Sample
+from facerecon.records import Timestamp
 from facerecon.video import messages
 from facerecon.video.confinement import Limits, confine, die_with
 from facerecon.video.container import HowRead, examine, video_steps
@@ -178,13 +178,14 @@ class _Outgoing:
     def __init__(self, out: int) -> None:
         self._out = out
 
-    def send(self, message: bytes, pixels: RGB | None = None) -> None:
+    def send(self, message: bytes, *arrays: messages.Array) -> None:
         self._write(memoryview(message))
-        if pixels is not None:
-            self._write(pixels.data.cast("B"))
+        for each in arrays:
+            self._write(each.data.cast("B"))
 
     def step(self, told: Step) -> None:
-        self.send(*messages.step(told))
+        message, arrays = messages.step(told)
+        self.send(message, *arrays)
 
     def _write(self, view: memoryview) -> None:
         while view:
@@ -264,8 +265,11 @@ def _examine(file: Footage, out: _Outgoing, deinterlace: Deinterlace, square_pix
     out.send(messages.document(messages.RESULT, found.model_dump(mode="json")))
 
 
-def _video(file: Footage, out: _Outgoing, how: dict[str, Any], sample: dict[str, Any]) -> None:
-    for told in video_steps(file, HowRead.model_validate(how), Sample.model_validate(sample)):
+def _video(
+    file: Footage, out: _Outgoing, how: dict[str, Any], sample: dict[str, Any], motion: dict[str, Any] | None
+) -> None:
+    gated = Motion.model_validate(motion) if motion is not None else None
+    for told in video_steps(file, HowRead.model_validate(how), Sample.model_validate(sample), gated):
         out.step(told)
 
 

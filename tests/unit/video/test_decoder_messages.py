@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from facerecon.errors import EvidenceError
 from facerecon.pictures import MAX_PIXELS
-from facerecon.profiles import Sample
+from facerecon.profiles import Motion, Sample
 from facerecon.records import Frame, Skipped, Timestamp
-from facerecon.video import isolation, messages
+from facerecon.video import Look, Unmoving, Watched, isolation, messages
 from facerecon.video.container import Examined, HowRead
 from facerecon.video.isolation import IsolatedReader
 from facerecon.video.messages import MalformedError
-from facerecon.video.sources import Left, Omission, Taken, accounted
+from facerecon.video.motion import BRIGHTEST, DARKEST
+from facerecon.video.sources import Left, Omission, Step, Taken, Unmoved, accounted, watched
 from facerecon.video.spawning import Ending, GoneError
 
 FOUND = Examined(probe={}, how=HowRead(times="pts"), frame_count_from_header=None, frames_expected=9)
@@ -65,19 +66,30 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def picture(pts: int, width: int = 4, height: int = 2) -> bytes:
-    head, pixels = messages.step(
-        Taken(Timestamp(pts=pts, time_base=(1, 25)), np.zeros((height, width, 3), np.uint8), True)
-    )
-    assert pixels is not None
-    return head + pixels.tobytes()
+    return step(Taken(Timestamp(pts=pts, time_base=(1, 25)), np.zeros((height, width, 3), np.uint8), True))
+
+
+def step(told: Step) -> bytes:
+    head, arrays = messages.step(told)
+    return head + b"".join(each.tobytes() for each in arrays)
+
+
+def watched_picture(pts: int, level: int, clock: bool) -> bytes:
+    """A picture of two cells, with what a gate saw of it."""
+    look = Look(True, np.full((1, 2), level, np.int16), np.array([[True, False]]) if clock else None)
+    return step(Taken(Timestamp(pts=pts, time_base=(1, 25)), np.zeros((8, 16, 3), np.uint8), False, look))
+
+
+def unmoved(pts: int) -> bytes:
+    return step(Unmoved(Timestamp(pts=pts, time_base=(1, 25))))
 
 
 def frame_head(**changes: int) -> bytes:
-    values = {"pts": 5, "numerator": 1, "denominator": 25, "width": 4, "height": 2, "keyframe": 1} | changes
-    return struct.pack("<qIIIIB", *values.values())
+    values = {"pts": 5, "numerator": 1, "denominator": 25, "width": 4, "height": 2, "keyframe": 1, "seen": 0} | changes
+    return struct.pack("<qIIIIBB", *values.values())
 
 
-OMISSION = messages.step(Left(Omission("corrupt", "failed", "a detail"), 3))[0]
+OMISSION = step(Left(Omission("corrupt", "failed", "a detail"), 3))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -86,11 +98,13 @@ JSON = st.recursive(
 PIECES = (
     st.binary(max_size=40)
     | st.builds(picture, st.integers(0, 20))
+    | st.builds(watched_picture, st.integers(0, 20), st.integers(-400, 4600), st.booleans())
+    | st.builds(unmoved, st.integers(0, 20))
     | st.just(OMISSION)
     | st.builds(
-        lambda kind, body: messages.HEADER.pack(kind, len(body)) + body, st.integers(0, 9), st.binary(max_size=60)
+        lambda kind, body: messages.HEADER.pack(kind, len(body)) + body, st.integers(0, 10), st.binary(max_size=60)
     )
-    | st.builds(lambda kind, value: document(kind, value), st.integers(0, 9), JSON)
+    | st.builds(lambda kind, value: document(kind, value), st.integers(0, 10), JSON)
 )
 
 
@@ -105,19 +119,70 @@ def test_whatever_a_decoder_tells_is_accounted_for_or_one_reason(
     footage: Path, monkeypatch: pytest.MonkeyPatch, told: bytes
 ) -> None:
     monkeypatch.setattr(isolation, "Decoder", type("Told", (Liar,), {"told": told}))
-    items: list[Frame | Skipped] = []
+    for motion in (None, Motion()):
+        items: list[Frame | Unmoving | Skipped] = []
+        steps = IsolatedReader(1.0).video(footage, FOUND, Sample(), motion)
+        try:
+            for item in accounted(steps) if motion is None else watched(steps):
+                items.append(item.frame if isinstance(item, Watched) else item)
+        except EvidenceError as error:
+            assert len(str(error).splitlines()) == 1
+        index = 0
+        for each in items:
+            first = int(each.subject.partition("-")[0][1:]) if isinstance(each, Skipped) else each.index
+            assert first == index
+            index += each.count if isinstance(each, Skipped) else 1
+        times = [each.timestamp.seconds for each in items if not isinstance(each, Skipped)]
+        assert all(earlier < later for earlier, later in pairwise(times))
+
+
+def told_of(monkeypatch: pytest.MonkeyPatch, footage: Path, told: bytes, motion: Motion | None) -> list[Any]:
+    monkeypatch.setattr(isolation, "Decoder", type("Told", (Liar,), {"told": told + messages.bare(messages.END)}))
+    return list(IsolatedReader(1.0).video(footage, FOUND, Sample(), motion))
+
+
+def test_what_a_gate_saw_comes_as_it_was_sent(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = watched_picture(3, 1234, clock=True) + unmoved(4) + watched_picture(5, -7, clock=False)
+    first, second, third = told_of(monkeypatch, footage, told, Motion())
+    assert (first.look.cells.tolist(), first.look.clock.tolist()) == ([[1234, 1234]], [[True, False]])
+    assert second == Unmoved(Timestamp(pts=4, time_base=(1, 25)))
+    assert (third.look.cells.tolist(), third.look.clock) == ([[-7, -7]], None)
+
+
+@pytest.mark.parametrize(
+    ("told", "motion"),
+    [
+        (unmoved(1), None),
+        (watched_picture(1, 9, clock=False), None),
+        (picture(1), Motion()),
+        (watched_picture(1, DARKEST - 1, clock=False), Motion()),
+        (watched_picture(1, BRIGHTEST + 1, clock=True), Motion()),
+        (unmoved(2) + unmoved(2), Motion()),
+        (unmoved(2) + watched_picture(2, 9, clock=False), Motion()),
+        (watched_picture(2, 9, clock=False) + unmoved(1), Motion()),
+    ],
+    ids=[
+        "time without a gate",
+        "look without a gate",
+        "no look",
+        "too dark",
+        "too bright",
+        "same time",
+        "frame at the time",
+        "earlier time",
+    ],
+)
+def test_a_look_that_cannot_be_ends_the_decoder(
+    footage: Path, monkeypatch: pytest.MonkeyPatch, told: bytes, motion: Motion | None
+) -> None:
+    monkeypatch.setattr(isolation, "Decoder", type("Told", (Liar,), {"told": told + messages.bare(messages.END)}))
+    steps: list[Any] = []
     try:
-        for item in accounted(IsolatedReader(1.0).video(footage, FOUND, Sample())):
-            items.append(item)
+        steps.extend(IsolatedReader(1.0).video(footage, FOUND, Sample(), motion))
     except EvidenceError as error:
-        assert len(str(error).splitlines()) == 1
-    index = 0
-    for item in items:
-        first = item.index if isinstance(item, Frame) else int(item.subject.partition("-")[0][1:])
-        assert first == index
-        index += 1 if isinstance(item, Frame) else item.count
-    times = [item.timestamp.seconds for item in items if isinstance(item, Frame)]
-    assert all(earlier < later for earlier, later in pairwise(times))
+        assert "told what no decoder tells" in str(error)
+        return
+    assert "told what no decoder tells" in steps[-1].omission.detail
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -148,6 +213,8 @@ def test_whatever_a_decoder_answers_is_of_known_form_or_one_reason(
         {"numerator": 0},
         {"denominator": 0},
         {"keyframe": 2},
+        {"seen": 1},
+        {"seen": 3},
         {"pts": 4},
         {"pts": 3},
         {"denominator": 26},
@@ -156,9 +223,9 @@ def test_whatever_a_decoder_answers_is_of_known_form_or_one_reason(
 )
 def test_a_frame_that_cannot_be_is_refused_before_memory_is_taken(changes: dict[str, int]) -> None:
     before = Timestamp(pts=4, time_base=(1, 25))
-    assert messages.head(frame_head(), before).width == 4
+    assert messages.head(frame_head(), before, gated=False).width == 4
     with pytest.raises(MalformedError):
-        messages.head(frame_head(**changes), before)
+        messages.head(frame_head(**changes), before, gated=False)
 
 
 @pytest.mark.parametrize("kind", [messages.RESULT, messages.LEFT, messages.FAILED, messages.ALIVE, 0, 200])
