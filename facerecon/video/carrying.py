@@ -33,6 +33,8 @@ def carrying(output: Any, track: Soundtrack) -> Any:
     with av.open(io.BytesIO(), "w", format=output.format.name) as scratch:
         # Nothing is encoded: an encoder that is never opened is where PyAV takes a stream's kind of sound from.
         template = scratch.add_stream(_ENCODERS.get(track.kind, track.kind), rate=48000)
+        if template.type != "audio":
+            raise ValueError(f"{track.kind} is no sound")
         stream = output.add_stream_from_template(template)
     codec = stream.codec_context
     codec.sample_rate, codec.layout, codec.bit_rate = track.sample_rate, track.layout, track.bit_rate

@@ -14,7 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from facerecon.errors import EvidenceError
@@ -262,6 +262,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TRACKS, st.lists(PACKETS | PIECES, max_size=6), ENDS)
+@example([TRACK | {"kind": "h264"}], [], b"")
 def test_whatever_a_decoder_tells_of_sound_the_pictures_are_written(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

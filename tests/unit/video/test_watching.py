@@ -44,7 +44,9 @@ def passing(number: int, width: int, height: int) -> Pixels:
 
 def clip(folder: Path, **changes: Any) -> Path:
     given = {"frames": FRAMES, "size": (320, 192), "picture": passing, "options": {"qp": "4"}, "gop": 100} | changes
-    return write_video(folder / "a.mkv" if "codec" in changes else folder / "a.mp4", **given)
+    return write_video(
+        folder / ("a.mov" if changes.get("codec") == "png" else "a.mkv" if "codec" in changes else "a.mp4"), **given
+    )
 
 
 def numbers(items: Iterator[Watched | Unmoving | Skipped]) -> tuple[list[int], list[int]]:
