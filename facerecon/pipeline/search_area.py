@@ -154,7 +154,7 @@ class SearchArea:
             windows = self._regions.windows(each.size, now, each.look)
             if due:
                 # The frames after it are searched where it shows faces, so it cannot wait for them.
-                found |= self._carried_out(seen, {number: Search()})
+                found |= self._carried_out(seen, {number: Search(windows)})
                 self._regions.found(face.box for face in found[number].faces)
             else:
                 plans[number] = Search(windows)

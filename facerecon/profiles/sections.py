@@ -50,7 +50,8 @@ class Motion(Section):
     """Motion gating: a frame in which no block moved since the last analysed one is skipped, and counted.
 
     `regions`: within a frame a face is looked for only where a block moved, and where a face was; of no effect where
-    the gate is off.
+    the gate is off. Every `refresh_s` it is looked for wherever a quarter of the threshold was exceeded, and once in
+    `whole_every_s` (0: every `refresh_s`) in the whole picture.
     """
 
     enabled: bool = True
@@ -58,6 +59,7 @@ class Motion(Section):
     threshold_levels: Annotated[float, Field(gt=0, le=255)] = 6.0
     refresh_s: Annotated[float, Field(gt=0)] = 2.0
     regions: bool = False
+    whole_every_s: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Lens(Section):

@@ -29,6 +29,17 @@ _FIGURES = message(
     "These figures were measured on public data sets, not on the footage of this case. They are error rates of the "
     "method under the named conditions; they do not say how probable an error in this case is."
 )
+_PARTS = message(
+    "A frame was searched for faces only where a square had changed since it was last searched, and where a face was "
+    "last seen, with a margin; after the set time everywhere. Where a face reached the end of such a part, the whole "
+    "frame was searched. The parts are on record for each frame."
+)
+_PARTS_AND_TRACES = message(
+    "A frame was searched for faces only where a square had changed since it was last searched, and where a face was "
+    "last seen, with a margin. After a set time a quarter of such a change counted, too, and after a longer one "
+    "everything was searched. Where a face reached the end of such a part, the whole frame was searched. The parts are "
+    "on record for each frame."
+)
 _LIMITS: Mapping[str, str] = {
     "gamma": message(
         "Noise in dark parts becomes more visible. On pictures that are not dark it changes brightness that was right."
@@ -154,11 +165,7 @@ def _windows(history: StageHistory) -> Iterator[_Step]:
     if motion.get("enabled") and motion.get("regions"):
         yield _Step(
             tr("Searching parts of frames"),
-            tr(
-                "A frame was searched for faces only where a square had changed since it was last searched, and where "
-                "a face was last seen, with a margin; after the set time everywhere. Where a face reached the end of "
-                "such a part, the whole frame was searched. The parts are on record for each frame."
-            ),
+            tr(_PARTS_AND_TRACES if motion.get("whole_every_s") else _PARTS),
             tr("A face that appears without a change that the squares show is found only when everything is searched."),
             parameters={name: value for name, value in searched.items() if name != "glanced"},
         )

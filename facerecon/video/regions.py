@@ -1,8 +1,8 @@
 """Where in a frame a face is looked for: where something moved, and where a face was. Owns the windows, drops nothing.
 
 Made for a mostly static camera, as the motion gate is: what the gate is in time, this is in space. A face that is
-neither tracked nor in a cell that changed since that cell was last searched cannot have come or gone; every `refresh_s`
-the whole picture is searched all the same.
+neither tracked nor in a cell that changed since that cell was last searched cannot have come or gone. Every
+`refresh_s` smaller changes count, too, and every `whole_every_s` the whole picture is searched all the same.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ Window = tuple[int, int, int, int]
 _STRIDE_PX = 32
 # Few different sizes: the detector prepares itself for each new one. So many steps across, and down.
 _STEPS = (5, 4)
+# Every `refresh_s` this share of the threshold counts as a change, unless the noise is above it.
+_REFRESHING = 1 / 4
 # Round what moved: blocks, and a share of the picture's height. More of the face than its moving part, and context.
 _MARGIN_BLOCKS, _MARGIN_SHARE = 3, 1 / 12
 # With more than this share of the picture, or more windows, the whole picture is as fast.
@@ -42,7 +44,7 @@ class Regions:
         self._cell_px = cell_side(settings)
         self._size = (0, 0)
         self._searched: Cells | None = None
-        self._whole_s = Fraction(0)
+        self._refreshed_s = self._whole_s = Fraction(0)
         self._moved: Mask | None = None
         self._faces: tuple[Box, ...] = ()
 
@@ -55,8 +57,8 @@ class Regions:
         self._faces = (*self._faces, *faces)
 
     def due(self, size: tuple[int, int], now: Fraction) -> bool:
-        """Say whether the whole picture must be searched: it is the first, the first of its size, or it is time."""
-        late = now - self._whole_s >= Fraction(str(self._settings.refresh_s))
+        """Say whether a picture is to be searched at once, and closely: it is the first of its size, or it is time."""
+        late = now - self._refreshed_s >= Fraction(str(self._settings.refresh_s))
         return self._searched is None or size != self._size or late
 
     def windows(self, size: tuple[int, int], now: Fraction, look: Look) -> tuple[Window, ...] | None:
@@ -70,12 +72,17 @@ class Regions:
         if self._searched is None or size != self._size:
             self._search_all(size, now, look)
             return None
-        level = _level(look.cells)
-        moved = self._remembered(_changed(level, self._searched, self._settings.threshold_levels, look.clock))
-        found = None if self.due(size, now) else self._around(moved, size)
+        level, due, threshold = _level(look.cells), self.due(size, now), self._settings.threshold_levels
+        moved = self._remembered(_changed(level, self._searched, threshold, look.clock))
+        if due:
+            moved = moved | _changed(level, self._searched, _REFRESHING * threshold, look.clock)
+        whole = due and now - self._whole_s >= Fraction(str(self._settings.whole_every_s))
+        found = None if whole else self._around(moved, size)
         if found is None:
             self._search_all(size, now, look)
             return None
+        if due:
+            self._refreshed_s = now
         for window in found:
             inside = self._cells_within(window)
             self._searched[inside] = level[inside]
@@ -91,7 +98,8 @@ class Regions:
     def _search_all(self, size: tuple[int, int], now: Fraction, look: Look) -> None:
         if size != self._size:
             self._moved = None
-        self._size, self._whole_s, self._searched = size, now, _level(look.cells)
+        self._size, self._searched = size, _level(look.cells)
+        self._refreshed_s = self._whole_s = now
 
     def _remembered(self, moved: Mask) -> Mask:
         """Return what has moved since the faces were told: who stops walking now is looked for where they stop."""

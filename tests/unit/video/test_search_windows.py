@@ -22,8 +22,8 @@ WHOLE = ((0, 0, *SIZE),)
 class Watch:
     """Gate and regions over one frame after another."""
 
-    def __init__(self, refresh_s: float = 1e6) -> None:
-        settings = Motion.model_validate({"refresh_s": refresh_s, "regions": True})
+    def __init__(self, refresh_s: float = 1e6, whole_every_s: float = 0) -> None:
+        settings = Motion(refresh_s=refresh_s, regions=True, whole_every_s=whole_every_s)
         self.gate, self.regions = MotionGate(settings), Regions(settings)
 
     def __call__(self, pixels: Pixels, index: int) -> tuple[Window, ...]:
@@ -93,6 +93,33 @@ def test_everything_is_searched_again_after_the_refresh_time() -> None:
     still, watch = scene(*SIZE), Watch(refresh_s=1.0)
     found = [watch(noisy(still, 2.0, index), index) for index in range(60)]
     assert [index for index, windows in enumerate(found) if windows == WHOLE] == [0, 25, 50]
+
+
+def test_everything_is_searched_again_more_seldom_where_that_is_asked_for() -> None:
+    still, watch = scene(*SIZE), Watch(refresh_s=0.4, whole_every_s=1.0)
+    found = [watch(noisy(still, 2.0, index), index) for index in range(60)]
+    assert [index for index, windows in enumerate(found) if windows == WHOLE] == [0, 30]
+    assert all(windows == () for index, windows in enumerate(found) if index not in (0, 30))
+
+
+def test_a_faint_change_is_searched_at_the_refresh_time() -> None:
+    """Its cells change by two levels, a third of the threshold."""
+    still, watch = scene(*SIZE), Watch(refresh_s=0.4, whole_every_s=1e6)
+    faint = still.copy()
+    faint[200:216, 400:416] -= 2
+    found = [watch(faint if index else still, index) for index in range(20)]
+    searched = [index for index, windows in enumerate(found) if holds(windows, (400, 200, 416, 216))]
+    assert searched == [0, 10]
+    assert share(found[10]) < 0.3
+
+
+def test_faint_changes_nearly_everywhere_are_one_whole_search() -> None:
+    still, watch = scene(*SIZE), Watch(refresh_s=0.4, whole_every_s=1.2)
+    faint = still.copy()
+    faint[-SIZE[1] * 2 // 5 :] -= np.uint8(3)
+    found = [watch(faint if index else still, index) for index in range(45)]
+    # That counts as the whole search which would else have been due at 1.2 s.
+    assert [index for index, windows in enumerate(found) if windows == WHOLE] == [0, 10, 40]
 
 
 def test_what_was_glanced_at_is_still_to_be_searched() -> None:
