@@ -13,10 +13,10 @@ from facerecon.case import Case
 from facerecon.ledger import LedgerEntry
 
 BESIDE = {
-    "extract": frozenset({"decode", "hash", "wait for frames", "journal", "detect", "track"}),
+    "extract": frozenset({"decode", "motion", "hash", "wait for frames", "journal", "detect", "track"}),
     "enhance": frozenset({"fuse"}),
 }
-"""Steps of each stage that run in threads of their own, beside the others."""
+"""Steps of each stage that run in threads of their own, beside the others; "motion" only in older cases."""
 REST = "writing, hashing and the rest"
 
 

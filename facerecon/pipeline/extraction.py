@@ -17,7 +17,7 @@ from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accou
 from facerecon.pipeline.beside import side_by_side
 from facerecon.pipeline.resuming import RememberedDetector, Resuming, made_by
 from facerecon.pipeline.search_area import Search, Seen
-from facerecon.pipeline.sightings import NOTHING_MOVED, Sighting, Sightings, Unmoved
+from facerecon.pipeline.sightings import NOTHING_MOVED, Sighting, Sightings
 from facerecon.profiles import Profile
 from facerecon.records import (
     RGB,
@@ -34,7 +34,7 @@ from facerecon.records import (
     TrackRecord,
 )
 from facerecon.stages import Detector
-from facerecon.video import Source
+from facerecon.video import Source, Unmoving
 
 
 def extract(case: Case, source: Source, detector: Detector, context: Context) -> None:
@@ -124,7 +124,7 @@ class _Extraction:
                     with self.watch.measure("quality and crops"):
                         self._analyse(item)
                     listener.advanced("extract")
-                elif isinstance(item, Unmoved):
+                elif isinstance(item, Unmoving):
                     listener.advanced("extract")
                 else:
                     self._omit(item)

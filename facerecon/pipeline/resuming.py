@@ -59,6 +59,11 @@ class RememberedDetector:
         """Which model runs, and how."""
         return self._detector.stamp
 
+    @property
+    def asked(self) -> bool:
+        """Whether there was a question about the subject; there is none where nothing is to be searched."""
+        return self._number > 0
+
     def about(self, subject: str) -> None:
         """Say what the next questions are about: the digests of the frames, in order."""
         self._subject, self._number, self.worked = subject, 0, False
@@ -134,7 +139,7 @@ class Resuming:
         """Search some frames inside the block."""
         self._detector.about(_digest(seen))
         yield
-        if not seen or self._went_on:
+        if not seen or self._went_on or not self._detector.asked:
             return
         if not self._detector.worked:
             self._remembered += len(seen)

@@ -141,7 +141,7 @@ class SearchArea:
         return times
 
     def _full_searches(self, seen: Sequence[Seen], numbers: range) -> tuple[dict[int, Found], dict[int, Search]]:
-        """Plan how frames are searched at full size; one that is due to be searched in whole is searched at once."""
+        """Plan how frames are searched at full size; one whose search is due is searched at once."""
         found: dict[int, Found] = {}
         plans: dict[int, Search] = {}
         for number in numbers:

@@ -43,13 +43,10 @@ class Sighting:
     ended: tuple[LiveTrack, ...]
 
 
-@dataclass(frozen=True)
-class Unmoved:
-    """A frame in which nothing moved; the omission that counts it comes when something moves again."""
-
-
 Event = Seen | Fraction
-Item = Sighting | Unmoved | Skipped
+"""A frame to search; or for how many seconds nothing moved."""
+Item = Sighting | Unmoving | Skipped
+"""An unmoving frame is told of at once; the omission that counts it comes when something moves again."""
 
 
 class Sightings:
@@ -73,12 +70,17 @@ class Sightings:
         events: list[Event] = []
         with closing(ahead(self._seen(), _DECODED)) as seen:
             for event in self._events(seen):
-                if isinstance(event, Unmoved | Skipped):
+                if isinstance(event, Unmoving | Skipped):
                     yield event
-                    continue
-                if isinstance(event, Seen) and self._complete(events, event):
-                    yield from self._searched(events)
-                events.append(event)
+                elif isinstance(event, Seen):
+                    if self._complete(events, event):
+                        yield from self._searched(events)
+                    events.append(event)
+                elif events and isinstance(events[-1], Fraction):
+                    # Nothing may move for hours.
+                    events[-1] += event
+                else:
+                    events.append(event)
             yield from self._searched(events)
         self.remaining = tuple(self._tracker.finish())
 
@@ -101,8 +103,10 @@ class Sightings:
             with self._watch.measure("hash"):
                 digest = sha256_array(frame.pixels)
             yield Seen(frame, look, digest)
+            # Nothing may move for hours after it.
+            del item, frame, look
 
-    def _events(self, items: Iterator[Seen | Unmoving | Skipped]) -> Iterator[Event | Unmoved | Skipped]:
+    def _events(self, items: Iterator[Seen | Unmoving | Skipped]) -> Iterator[Event | Unmoving | Skipped]:
         """Yield frames to search and, as durations, times in which nothing moved."""
         before: Fraction | None = None
         quiet = _Quiet()
@@ -120,7 +124,7 @@ class Sightings:
                 yield item
             else:
                 yield from quiet.add(item)
-                yield Unmoved()
+                yield item
                 yield now - before if before is not None else Fraction(0)
             before = now
         yield from quiet.end()

@@ -13,7 +13,12 @@ from facerecon.hashing import canonical_json, sha256_bytes
 from facerecon.profiles.sections import Detect, Extract, Recognize, Section, Shots, Track
 from facerecon.profiles.steps import LEARNED_KINDS, FusedRestore, RestoreStep, Step
 
-_ADDED = ((("extract", "decoder_timeout_s"), 60.0), (("enhance", "fuse", "restore"), None))
+_ADDED = (
+    (("extract", "decoder_timeout_s"), 60.0),
+    (("extract", "motion", "whole_every_s"), 0.0),
+    (("detect", "full_size_every_s"), 0.0),
+    (("enhance", "fuse", "restore"), None),
+)
 """Keys that profiles of older cases lack, with what these did: their digests stay what they were."""
 _DECIDE_NOTHING = (("extract", "isolation"),)
 """Keys that decide where something is computed, never what: the digest is of what decides results."""

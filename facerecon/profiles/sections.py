@@ -50,8 +50,8 @@ class Motion(Section):
     """Motion gating: a frame in which no block moved since the last analysed one is skipped, and counted.
 
     `regions`: within a frame a face is looked for only where a block moved, and where a face was; of no effect where
-    the gate is off. Every `refresh_s` it is looked for wherever a quarter of the threshold was exceeded, and once in
-    `whole_every_s` (0: every `refresh_s`) in the whole picture.
+    the gate is off. Every `refresh_s` it is looked for in the whole picture; with `whole_every_s` only the first time
+    after that, and the other times wherever a quarter of the threshold was exceeded.
     """
 
     enabled: bool = True
@@ -60,6 +60,15 @@ class Motion(Section):
     refresh_s: Annotated[float, Field(gt=0)] = 2.0
     regions: bool = False
     whole_every_s: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _whole_more_seldom(self) -> Motion:
+        if 0 < self.whole_every_s <= self.refresh_s:
+            raise ValueError(
+                f"whole_every_s ({self.whole_every_s:g}) must be longer than refresh_s ({self.refresh_s:g}), "
+                "or 0: every refresh_s"
+            )
+        return self
 
 
 class Lens(Section):

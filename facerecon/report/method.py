@@ -119,8 +119,8 @@ def _extract(history: StageHistory, _: CaseReport) -> Iterator[_Step]:
             tr("Leaving out still frames"),
             tr(
                 "Each frame is compared with the last one that was looked at, in small squares; where nothing changed "
-                "by more than a few grey levels, it is skipped and counted. After a set time a frame is looked at all "
-                "the same."
+                "by more than a few grey levels, it is skipped and counted. After a set time a frame is passed on to "
+                "the search all the same."
             ),
             tr("A movement fainter or smaller than these bounds is not seen; made for cameras that do not move."),
             parameters=mapping(extract.get("motion")),

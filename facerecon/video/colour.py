@@ -5,6 +5,7 @@ Decides where a header is silent.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ _LARGE_PX = 1 << 19
 _BT709, _BT601 = 1, 5
 _KNOWN_MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 _LIMITED, _FULL = 1, 2
-_LUMA_BITS = 8
+_WIDE_LUMA = re.compile(r"(?:yuv4\d\dp|gray)\d+le")
 _LIMITED_BY_DEFAULT = ("h264", "hevc", "vvc", "mpeg", "av1", "vp8", "vp9", "vc1", "wmv")
 _LIMITED_TO_FULL = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
 
@@ -75,15 +76,18 @@ class Luma:
 def luma(image: Any, codec: str, stretch: Stretch | None = None) -> Luma | None:
     """Return the luma of a decoded PyAV frame, at a tenth of what `to_rgb` costs.
 
-    None: it is not coded by itself in 8 bits, or the picture is transparent; `to_rgb` shows what such a frame is like.
+    None: it is not coded by itself (RGB, packed formats), or the picture is transparent; `to_rgb` shows what such a
+    frame is like. Of high bit depths the upper 8 bits are returned.
     """
     kind = image.format
-    whole = (kind.is_planar and not kind.is_rgb and not _has_alpha(kind)) or kind.name == "gray"
-    if not whole or kind.components[0].bits != _LUMA_BITS:
+    apart = (kind.is_planar and not kind.is_rgb and not _has_alpha(kind)) or kind.name.startswith("gray")
+    bits = kind.components[0].bits
+    # Others have their samples in the upper bits, or in the other byte order.
+    if not apart or bits < 8 or (bits > 8 and not _WIDE_LUMA.fullmatch(kind.name)):
         return None
     _state_colours(image, codec)
     width, height = stretch.size_px(image.width, image.height) if stretch else (image.width, image.height)
-    levels, matrix = _plane(image.planes[0]), display_matrix(image)
+    levels, matrix = _plane(image.planes[0], bits), display_matrix(image)
     if matrix != UPRIGHT:
         levels = turn(levels, matrix)
     limited = image.color_range == _LIMITED and not kind.name.startswith("yuvj")
@@ -110,9 +114,16 @@ def _opaque(image: Any) -> RGB:
     return np.asarray(cv2.merge((red, green, blue)), np.uint8)
 
 
-def _plane(plane: Any) -> Plane:
-    """Return one plane's samples, uint8 (height, width), without the bytes that fill up its lines."""
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+def _plane(plane: Any, bits: int = 8) -> Plane:
+    """Return the upper 8 bits of one plane's samples, uint8 (height, width), without the bytes that fill up its lines.
+
+    Some decoders deliver pictures bottom line first, which is told by a negative line size.
+    """
+    lines = np.frombuffer(plane, np.uint8).reshape(plane.height, abs(plane.line_size))
+    if bits > 8:
+        lines = (lines.view("<u2") >> (bits - 8)).astype(np.uint8)
+    lines = lines[:, : plane.width]
+    return lines[::-1] if plane.line_size < 0 else lines
 
 
 def _convert(image: Any, pixel_format: str) -> Any:

@@ -23,7 +23,7 @@ from facerecon.records import Record, Timestamp
 from facerecon.video.aspect import Stretch, stretch_for
 from facerecon.video.decoding import NO_PROTOCOL, Decoder, KeyframeDecoder, Picture, damage_in, listening
 from facerecon.video.footage import Footage
-from facerecon.video.gating import Pixels
+from facerecon.video.gating import Gating
 from facerecon.video.interlacing import Deinterlace, Interlacing, deinterlaced, described, detect
 from facerecon.video.probing import probe_container, probe_frame
 from facerecon.video.sources import NOT_SAMPLED, Left, Omission, Sampler, Step, Steps
@@ -167,7 +167,7 @@ class _Reading:
         self.index = self.good = self.failed = 0
         self.keyframes_only = sample.mode == "keyframes"
         self.last: int | None = None
-        self._times, self._pixels = how.times, Pixels(codec, how.stretch, motion)
+        self._times, self._gating = how.times, Gating(codec, how.stretch, motion)
         self._time_base = (1, 1) if self._times == "order" else (time_base.numerator, time_base.denominator)
         self._sampler = Sampler(sample, "order" if self._times == "order" else "stream")
 
@@ -182,7 +182,7 @@ class _Reading:
         if not self._sampler.wants(self.index, timestamp, picture.keyframe):
             return self.leave(NOT_SAMPLED)
         self.index += 1
-        return self._pixels.step(picture.image, timestamp, picture.keyframe)
+        return self._gating.step(picture.image, timestamp, picture.keyframe)
 
     def leave(self, omission: Omission, count: int = 1) -> Left:
         """Account for pictures that are left."""

@@ -89,6 +89,7 @@ class IsolatedReader(Reader):
             return Omission("undecodable", "failed", f"{path.name}: the decoder {error}")
         except EvidenceError as error:
             return Omission("undecodable", "failed", str(error))
+        # `Unmoved` is for mypy: without a motion gate it is refused before.
         if step is None or isinstance(step, Unmoved):
             return Omission("undecodable", "failed", f"{path.name}: the decoder {_MALFORMED}")
         return step.pixels if isinstance(step, Taken) else step.omission

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerecon.profiles import Motion
-from facerecon.records import Frame
+from facerecon.records import RGB, Frame
 
 Grey = npt.NDArray[np.uint8]
 Cells = npt.NDArray[np.int16]
@@ -54,7 +54,7 @@ class MotionGate:
     A cell has moved when its mean grey level, less the median change of all cells (a global brightness flicker),
     differs by more than `threshold_levels` and by more than the sensor noise explains. A slow drift adds up, because
     the reference is the last frame let through. Every `refresh_s` a frame passes anyway, so that a person who stands
-    still is seen again. Cells of a running clock (at the upper or lower border, changing second after second) are
+    still is looked at again. Cells of a running clock (at the upper or lower border, changing second after second) are
     ignored once they are known, after four seconds; what moves elsewhere is not affected.
     """
 
@@ -67,15 +67,10 @@ class MotionGate:
         self._reference_time = Fraction(0)
         self._clock = _ClockText()
 
-    def moved(self, frame: Frame) -> bool:
-        """Say whether a frame is to be analysed; frames are given in presentation order. The first one always is."""
-        return not self._settings.enabled or self.look(frame).moved
-
     def look(self, frame: Frame) -> Look:
         """Look at a frame, in presentation order; the first one always counts as moved."""
         height, width = frame.pixels.shape[:2]
-        grey = np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-        return self.look_at(grey, frame.timestamp.seconds, (width, height))
+        return self.look_at(grey_of(frame.pixels), frame.timestamp.seconds, (width, height))
 
     def look_at(self, grey: Grey, now: Fraction, size: tuple[int, int], *, limited: bool = False) -> Look:
         """Look at a frame's grey levels; see `look`.
@@ -103,6 +98,11 @@ class MotionGate:
         return bool(moved.any())
 
 
+def grey_of(pixels: RGB) -> Grey:
+    """Return the grey levels of a picture."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
 def cell_side(settings: Motion) -> int:
     """Return the side of a cell, px."""
     return max(2, settings.block_px // 2)
@@ -125,11 +125,22 @@ def cell_means(grey: Grey, cell_px: int, size: tuple[int, int], *, limited: bool
         min(width, round(columns * cell_px * width / size[0])),
     )
     part = grey[: covered[0], : covered[1]]
-    # By halves: OpenCV has vector code for that alone, seven times as fast. The last one keeps the fractions.
-    while part.shape[0] % (4 * rows) == part.shape[1] % (4 * columns) == 0:
+    square = (rows * cell_px, columns * cell_px) == part.shape
+    while _halves(part.shape, (rows, columns), exactly=square):
         part = np.asarray(cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
     means = _quads(part) if part.shape == (2 * rows, 2 * columns) else _areas(part, (rows, columns))
     return _LIMITED[means] if limited else means.astype(np.int16)
+
+
+def _halves(shape: tuple[int, ...], cells: tuple[int, int], *, exactly: bool) -> bool:
+    """Say whether a picture is halved on the way to its cells: OpenCV has vector code for that alone.
+
+    Halving rounds up, by an eighth of a level each time and everywhere, which no difference shows. The last halving is
+    left to `_quads`, which keeps the fractions. Where pixels are not square, a cell holds no whole number of them.
+    """
+    if exactly:
+        return shape[0] % (4 * cells[0]) == shape[1] % (4 * cells[1]) == 0
+    return shape[0] % 2 == shape[1] % 2 == 0 and shape[0] >= 4 * cells[0] and shape[1] >= 4 * cells[1]
 
 
 def _quads(part: Grey) -> npt.NDArray[np.uint16]:

@@ -53,7 +53,7 @@ class Regions:
         self._faces, self._moved = tuple(faces), None
 
     def found(self, faces: Iterable[Box]) -> None:
-        """Tell of faces besides, which a search of the whole picture found."""
+        """Tell of faces besides, which a search that was due found."""
         self._faces = (*self._faces, *faces)
 
     def due(self, size: tuple[int, int], now: Fraction) -> bool:

@@ -49,7 +49,8 @@ class Source(ABC):
     def watched(self, sample: Sample, motion: Motion) -> Iterator[Watched | Unmoving | Skipped]:
         """Yield the sampled frames in which something moved, with what the motion gate saw; see `frames`.
 
-        Of the others only their times are told: their pixels need never be made.
+        Of the others only their times are told: their pixels need never be made. Whether there is to be a gate at all
+        (`motion.enabled`) is the caller's matter.
         """
         gate = MotionGate(motion)
         for item in self.frames(sample):

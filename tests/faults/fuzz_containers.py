@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from facerecon.errors import EvidenceError
-from facerecon.profiles import Sample
-from facerecon.records import Counts, Frame, Skipped
-from facerecon.video import open_source
+from facerecon.profiles import Motion, Sample
+from facerecon.records import Counts, Skipped
+from facerecon.video import Unmoving, Watched, open_source
 from facerecon.video.isolation import MEMORY_BYTES
 from facerecon.video.spawning import Decoder, Ending
 from tests.faults.mutations import mutant, write_clips
@@ -64,10 +64,11 @@ def outcome(path: Path) -> str:
         return _refusal("refused", str(error))
     except Exception as error:
         return f"BROKEN opening: {error!r}"
-    items: list[Frame | Skipped] = []
+    items: list[Any] = []
     refusal = ""
     try:
-        with closing(source.frames(Sample())) as frames:  # type: ignore[type-var]
+        # As `extract` reads it: with the motion gate in the decoder's process.
+        with closing(source.watched(Sample(), Motion())) as frames:  # type: ignore[type-var]
             items.extend(_light(each) for each in frames)
     except EvidenceError as error:
         refusal = _refusal("no frame", str(error))
@@ -76,8 +77,11 @@ def outcome(path: Path) -> str:
     return _account(items, refusal)
 
 
-def _light(item: Frame | Skipped) -> Any:
-    return (item.index, item.timestamp.seconds) if isinstance(item, Frame) else item
+def _light(item: Watched | Unmoving | Skipped) -> Any:
+    if isinstance(item, Skipped):
+        return item
+    frame = item.frame if isinstance(item, Watched) else item
+    return frame.index, frame.timestamp.seconds
 
 
 def _refusal(kind: str, text: str) -> str:

@@ -9,9 +9,9 @@ import pytest
 
 from facerecon.errors import EvidenceError
 from facerecon.hashing import sha256_array
-from facerecon.profiles import Sample
-from facerecon.records import Frame
-from facerecon.video import open_source
+from facerecon.profiles import Motion, Sample
+from facerecon.records import Frame, Skipped
+from facerecon.video import Unmoving, Watched, open_source
 from tests.faults.fuzz_containers import fuzz
 from tests.faults.mutations import MUTATIONS, mutant, write_clips
 
@@ -58,8 +58,17 @@ def _read(path: Path, isolation: str) -> list[str]:
         source = open_source(path, deinterlace="auto", square_pixels=True, isolation=isolation)  # type: ignore[arg-type]
         lines += [source.record.model_dump_json(), str(source.probe), str(source.preparation)]
         for item in source.frames(Sample()):
-            frame = isinstance(item, Frame)
-            lines.append(f"{item.id} {item.timestamp} {sha256_array(item.pixels)}" if frame else item.model_dump_json())
+            lines.append(item.model_dump_json() if isinstance(item, Skipped) else _pixels(item))
+        for each in source.watched(Sample(), Motion()):
+            lines.append(each.model_dump_json() if isinstance(each, Skipped) else _seen(each))
     except EvidenceError as error:
         lines.append(str(error))
     return lines
+
+
+def _pixels(frame: Frame) -> str:
+    return f"{frame.id} {frame.timestamp} {sha256_array(frame.pixels)}"
+
+
+def _seen(item: Watched | Unmoving) -> str:
+    return f"{item!r}" if isinstance(item, Unmoving) else f"{_pixels(item.frame)} {sha256_array(item.look.cells)}"

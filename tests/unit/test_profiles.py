@@ -185,3 +185,21 @@ def test_keys_that_older_profiles_lack_leave_their_digests_alone() -> None:
     older = standard.resolved()
     del older["extract"]["isolation"], older["extract"]["decoder_timeout_s"], older["enhance"]["fuse"]["restore"]
     assert sha256_bytes(canonical_json(older)) == standard.digest
+
+
+def test_settings_of_searching_that_older_profiles_lack_leave_their_digests_alone() -> None:
+    older = load_profile("standard", ("extract.motion.whole_every_s=0", "detect.full_size_every_s=0"))
+    assert older.digest not in {
+        load_profile("standard", (f"{key}=0",)).digest
+        for key in ("extract.motion.whole_every_s", "detect.full_size_every_s")
+    }
+    kept = older.resolved()
+    del kept["extract"]["isolation"], kept["extract"]["decoder_timeout_s"]
+    del kept["extract"]["motion"]["whole_every_s"], kept["detect"]["full_size_every_s"]
+    assert sha256_bytes(canonical_json(kept)) == older.digest
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+def test_the_whole_picture_is_searched_more_seldom_than_its_parts_or_not_at_all(seconds: float) -> None:
+    with pytest.raises(ProfileError, match=r"whole_every_s .* must be longer than refresh_s \(2\), or 0"):
+        load_profile("standard", (f"extract.motion.whole_every_s={seconds}",))

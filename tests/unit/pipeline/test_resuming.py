@@ -11,13 +11,16 @@ import pytest
 from facerecon.case import Case, StageRun
 from facerecon.commands import timing
 from facerecon.errors import IntegrityError
+from facerecon.journal import Journal
 from facerecon.manifest import CaseProblemsError, verify
 from facerecon.pipeline import enhancement
-from facerecon.pipeline.accounts import Context
+from facerecon.pipeline.accounts import Context, Stopwatch
 from facerecon.pipeline.enhancement import enhance
 from facerecon.pipeline.extraction import extract
+from facerecon.pipeline.resuming import RememberedDetector, Resuming
+from facerecon.pipeline.search_area import Seen
 from facerecon.profiles import Profile
-from facerecon.records import RGB, Detection
+from facerecon.records import RGB, Detection, Frame, Timestamp
 from facerecon.stages import RestorationOutcome, Silent
 from tests.fakes import FakeDetector, FakeRestorer, FakeSource, picture
 from tests.unit.pipeline.stage_cases import extracted, new_case, profile, walk
@@ -82,6 +85,20 @@ def test_no_frame_is_searched_twice_but_for_the_check(tmp_path: Path, whole: dic
     verify(case.root)
     (step,) = [each for each in timing.steps_of(case) if "interrupted run" in each["step"]]
     assert step["step"] == f"{BATCH * at} frames of an interrupted run, not done again"
+
+
+def test_frames_in_which_nothing_is_searched_do_not_count_as_searched_before(tmp_path: Path) -> None:
+    seen = [Seen(Frame(n, Timestamp(pts=n, time_base=(1, 10)), picture(), n == 0), None, f"{n}") for n in range(4)]
+    for last in (1, 4):
+        detector = RememberedDetector(FakeDetector(), Journal(tmp_path, "extract", {"made": "by a test"}), Stopwatch())
+        resuming = Resuming(detector, Silent())
+        for each in seen[:last]:
+            with resuming.chunk([each]):
+                # In the second and third nothing had changed.
+                if each.frame.index in (0, 3):
+                    detector.detect([each.frame.pixels])
+    assert resuming.account["frames_from_journal"] == 1
+    assert resuming.account["went_on_at"] == "f000003"
 
 
 def test_a_run_can_be_interrupted_again_and_again(tmp_path: Path, whole: dict[str, str]) -> None:

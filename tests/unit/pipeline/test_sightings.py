@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import pytest
 from facerecon.journal import Journal
 from facerecon.pipeline.accounts import Stopwatch
 from facerecon.pipeline.resuming import RememberedDetector, Resuming
-from facerecon.pipeline.sightings import Sighting, Sightings, Unmoved
-from facerecon.profiles import load_profile
-from facerecon.records import RGB, Detection, Skipped
+from facerecon.pipeline.sightings import Sighting, Sightings
+from facerecon.profiles import Motion, Sample, load_profile
+from facerecon.records import RGB, Detection, Frame, Skipped, Timestamp
 from facerecon.stages import Silent
+from facerecon.video import MotionGate, Source, Unmoving, Watched
 from tests.fakes import FakeDetector, FakeSource, picture
 
 SIZE = (320, 192)
@@ -46,9 +49,9 @@ def walk(count: int = 30) -> list[RGB | None]:
     return pictures
 
 
-def sightings(root: Path, detector: FakeDetector) -> Sightings:
+def sightings(root: Path, detector: FakeDetector, source: Source | None = None) -> Sightings:
     root.mkdir()
-    source, watch = FakeSource(walk()), Stopwatch()
+    source, watch = source or FakeSource(walk()), Stopwatch()
     journal = Journal(root, "extract", {"made": "by a test"})
     remembered = RememberedDetector(detector, journal, watch)
     return Sightings(source, remembered, Resuming(remembered, Silent()), load_profile("standard"), watch)
@@ -58,7 +61,7 @@ def told(item: Any) -> Any:
     if isinstance(item, Sighting):
         boxes = [(face.box, owner and owner.key) for face, owner in zip(item.faces, item.owners, strict=True)]
         return item.seen.frame.id, item.search, boxes, [track.key for track in item.ended]
-    return "unmoved" if isinstance(item, Unmoved) else (item.subject, item.reason, item.count)
+    return "unmoved" if isinstance(item, Unmoving) else (item.subject, item.reason, item.count)
 
 
 @pytest.mark.parametrize(("search_s", "use_s"), [(0.0, 0.0), (0.02, 0.0), (0.0, 0.005)])
@@ -78,6 +81,41 @@ def test_order_does_not_depend_on_who_is_slow(tmp_path: Path, search_s: float, u
     ]
     assert ("f000011-f000020", "nothing-moved", 10) in usual
     assert usual.count("unmoved") == 10
+
+
+class Quiet(FakeSource):
+    """A face, then nothing that moves for so many frames, then the face again."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__(walk()[:2])
+        self.count = frames
+
+    def watched(self, sample: Sample, motion: Motion) -> Iterator[Watched | Unmoving | Skipped]:
+        first, last = (item for item in self.frames(sample) if isinstance(item, Frame))
+        look = MotionGate(motion).look(first)
+        yield Watched(first, look)
+        yield from (Unmoving(n, Timestamp(pts=n, time_base=(1, 10))) for n in range(1, self.count))
+        yield Watched(Frame(self.count, Timestamp(pts=self.count, time_base=(1, 10)), last.pixels, False), look)
+
+
+def test_however_long_nothing_moves_it_takes_no_more_memory(tmp_path: Path) -> None:
+    def held_bytes(frames: int) -> int:
+        found, unmoving, held = sightings(tmp_path / str(frames), FakeDetector(), Quiet(frames)), 0, 0
+        tracemalloc.start()
+        with closing(found.items()) as items:
+            for item in items:
+                unmoving += isinstance(item, Unmoving)
+                if isinstance(item, Unmoving) and unmoving == frames - 50:
+                    gc.collect()
+                    held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert unmoving == frames - 1
+        # Nothing moved in between, so it is the same track.
+        assert len(found.remaining) == 1
+        return held
+
+    held_bytes(100)
+    assert held_bytes(10_000) < held_bytes(1_000) + 100_000
 
 
 def test_who_is_seen_to_the_end_remains(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import av
 import pytest
 
 from facerecon.demo import render_clip
-from facerecon.profiles import Sample
+from facerecon.profiles import Motion, Sample
 from facerecon.video import open_source
 
 
@@ -28,10 +28,11 @@ def frames_alive() -> int:
     return sum(issubclass(type(each), av.VideoFrame) for each in gc.get_objects())
 
 
-def test_no_decoded_frame_outlives_its_turn(tmp_path: Path, uncollected: None) -> None:
+@pytest.mark.parametrize("gated", [False, True])
+def test_no_decoded_frame_outlives_its_turn(tmp_path: Path, uncollected: None, gated: bool) -> None:
     source = open_source(render_clip(tmp_path / "demo.mp4").path)
     before, most, taken = frames_alive(), 0, 0
-    for _ in source.frames(Sample()):
+    for _ in source.watched(Sample(), Motion()) if gated else source.frames(Sample()):
         taken, most = taken + 1, max(most, frames_alive() - before)
     assert taken == 84
     # What the decoder itself holds back for reordering.

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facerecon.errors import EvidenceError
-from facerecon.profiles import Sample
+from facerecon.profiles import Motion, Sample
 from facerecon.records import Counts, Frame, Skipped
 from facerecon.video import Source, isolation, spawning
 from facerecon.video.isolation import IsolatedReader
@@ -43,15 +44,15 @@ def opened(clip: Path, timeout_s: float = 60.0) -> Source:
     return VideoSource(clip, reader=IsolatedReader(timeout_s))
 
 
-def read_on(frames: Iterator[Frame | Skipped], then: Callable[[], None], after: int = 3) -> list[Frame | Skipped]:
+def read_on(frames: Iterator[Any], then: Callable[[], None], after: int = 3) -> list[Any]:
     items = [next(frames) for _ in range(after)]
     then()
     return [*items, *frames]
 
 
-def told(items: list[Frame | Skipped]) -> tuple[int, Skipped]:
+def told(items: list[Any]) -> tuple[int, Skipped]:
     """Return how many frames came, and what is said of the others; the account must add up."""
-    written = sum(isinstance(each, Frame) for each in items)
+    written = sum(not isinstance(each, Skipped) for each in items)
     (last,) = [each for each in items if isinstance(each, Skipped)]
     assert items[-1] is last
     Counts(requested=FRAMES, written=written, failed=last.count, skipped=0)
@@ -71,8 +72,11 @@ def send(number: int) -> Callable[[], None]:
         (signal.SIGABRT, "ended by signal 6 (Aborted)"),
     ],
 )
-def test_a_decoder_that_dies_leaves_what_it_gave_and_a_reason(clip: Path, number: int, words: str) -> None:
-    written, last = told(read_on(opened(clip).frames(Sample()), send(number)))
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_decoder_that_dies_leaves_what_it_gave_and_a_reason(clip: Path, number: int, words: str, gated: bool) -> None:
+    source = opened(clip)
+    frames: Iterator[Any] = source.watched(Sample(), Motion()) if gated else source.frames(Sample())
+    written, last = told(read_on(frames, send(number)))
     assert 3 <= written < FRAMES
     assert (last.reason, last.outcome) == ("decoder-ended", "failed")
     assert last.detail.startswith(f"the decoder {words} after frame {written - 1};")
