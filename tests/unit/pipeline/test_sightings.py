@@ -114,8 +114,8 @@ def test_however_long_nothing_moves_it_takes_no_more_memory(tmp_path: Path) -> N
         assert len(found.remaining) == 1
         return held
 
-    held_bytes(100)
-    assert held_bytes(10_000) < held_bytes(1_000) + 100_000
+    # Times are cached, 4,096 of them: both are beyond that.
+    assert held_bytes(15_000) < held_bytes(6_000) + 100_000
 
 
 def test_who_is_seen_to_the_end_remains(tmp_path: Path) -> None:
