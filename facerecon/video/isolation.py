@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from facerecon.errors import EvidenceError
 from facerecon.profiles import Motion, Sample
-from facerecon.records import RGB, Record, Timestamp
+from facerecon.records import RGB, Record
 from facerecon.video import messages
 from facerecon.video.confinement import Limits
 from facerecon.video.container import Examined
@@ -200,17 +200,17 @@ class IsolatedReader(Reader):
         self, name: str, path: Path, arguments: dict[str, Any], motion: Motion | None = None
     ) -> Generator[Step, None, None]:
         with self._decoder(name, path, arguments) as decoder:
-            before: Timestamp | None = None
+            before = shown = None
             for message in _messages(decoder):
                 step: Step
                 if message.kind == messages.LEFT:
                     step = messages.left(message.body)
                 elif message.kind == messages.UNMOVED and motion is not None:
-                    step = messages.unmoved(message.body, before)
+                    step = messages.unmoved(message.body, before, shown, motion)
                     before = step.timestamp
                 elif message.kind == messages.TAKEN:
                     head = messages.head(message.body, before, gated=motion is not None)
-                    before = head.timestamp
+                    before = shown = head.timestamp
                     step = head.taken(decoder.read_into, motion)
                 else:
                     raise MalformedError("no frame")

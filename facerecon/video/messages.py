@@ -11,6 +11,7 @@ import json
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -230,16 +231,26 @@ def head(body: bytes, before: Timestamp | None, *, gated: bool) -> Head:
     return Head(timestamp, width, height, bool(keyframe), seen == _CLOCK)
 
 
-def unmoved(body: bytes, before: Timestamp | None) -> Unmoved:
-    """Return the time of a frame in which nothing moved; see `head`.
+def unmoved(body: bytes, before: Timestamp | None, shown: Timestamp | None, motion: Motion) -> Unmoved:
+    """Return the time of a frame in which nothing moved.
+
+    Args:
+        body: of the message.
+        before: the time of the frame before it.
+        shown: the time of the last frame that had pixels.
+        motion: the gate's settings.
 
     Raises:
-        MalformedError: a time that is none or not later than the one before.
+        MalformedError: a time that is none or not later than the one before, or at which a gate lets a frame through
+            whether something moved or not.
     """
     if len(body) != _TIME.size:
         raise MalformedError("a time of another form")
     pts, *time_base = _TIME.unpack(body)
-    return Unmoved(_later(pts, (time_base[0], time_base[1]), before))
+    timestamp = _later(pts, (time_base[0], time_base[1]), before)
+    if shown is None or timestamp.seconds - shown.seconds >= Fraction(str(motion.refresh_s)):
+        raise MalformedError("nothing moved for longer than a gate is shut")
+    return Unmoved(timestamp)
 
 
 def _later(pts: int, time_base: tuple[int, int], before: Timestamp | None) -> Timestamp:

@@ -142,10 +142,10 @@ def told_of(monkeypatch: pytest.MonkeyPatch, footage: Path, told: bytes, motion:
 
 
 def test_what_a_gate_saw_comes_as_it_was_sent(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = watched_picture(3, 1234, clock=True) + unmoved(4) + watched_picture(5, -7, clock=False)
+    told = watched_picture(3, 1234, clock=True) + unmoved(52) + watched_picture(53, -7, clock=False)
     first, second, third = told_of(monkeypatch, footage, told, Motion())
     assert (first.look.cells.tolist(), first.look.clock.tolist()) == ([[1234, 1234]], [[True, False]])
-    assert second == Unmoved(Timestamp(pts=4, time_base=(1, 25)))
+    assert second == Unmoved(Timestamp(pts=52, time_base=(1, 25)))
     assert (third.look.cells.tolist(), third.look.clock) == ([[-7, -7]], None)
 
 
@@ -153,16 +153,20 @@ def test_what_a_gate_saw_comes_as_it_was_sent(footage: Path, monkeypatch: pytest
     ("told", "motion"),
     [
         (unmoved(1), None),
+        (unmoved(1), Motion()),
+        (watched_picture(1, 9, clock=False) + unmoved(51), Motion(refresh_s=2)),
         (watched_picture(1, 9, clock=False), None),
         (picture(1), Motion()),
         (watched_picture(1, DARKEST - 1, clock=False), Motion()),
         (watched_picture(1, BRIGHTEST + 1, clock=True), Motion()),
-        (unmoved(2) + unmoved(2), Motion()),
-        (unmoved(2) + watched_picture(2, 9, clock=False), Motion()),
+        (watched_picture(1, 9, clock=False) + unmoved(2) + unmoved(2), Motion()),
+        (watched_picture(1, 9, clock=False) + unmoved(2) + watched_picture(2, 9, clock=False), Motion()),
         (watched_picture(2, 9, clock=False) + unmoved(1), Motion()),
     ],
     ids=[
         "time without a gate",
+        "nothing moved in the first frame",
+        "nothing moved for too long",
         "look without a gate",
         "no look",
         "too dark",
