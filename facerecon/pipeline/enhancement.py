@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from facerecon import __version__
+from facerecon.ahead import ahead
 from facerecon.case import Case, StageRun
 from facerecon.errors import IntegrityError
 from facerecon.fusion import Fused
 from facerecon.hashing import sha256_array
 from facerecon.pictures import decode_png
 from facerecon.pipeline.accounts import Account, Context, Stopwatch, close_accounts
-from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.corrected import FUSED_RESTORED
 from facerecon.pipeline.correcting import correct_fused
 from facerecon.pipeline.drawings import Drawing, write_drawings

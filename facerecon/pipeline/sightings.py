@@ -10,10 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 
+from facerecon.ahead import ahead
 from facerecon.faces.tracking import LiveTrack, Tracker
 from facerecon.hashing import sha256_array
 from facerecon.pipeline.accounts import Stopwatch
-from facerecon.pipeline.ahead import ahead
 from facerecon.pipeline.resuming import RememberedDetector, Resuming
 from facerecon.pipeline.search_area import Found, Search, SearchArea, Seen
 from facerecon.profiles import Profile

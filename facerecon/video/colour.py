@@ -26,8 +26,8 @@ Plane = npt.NDArray[np.uint8]
 _FLAGS = int(
     Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 )
-# From here on a second thread pays; the pixels are the same.
-_LARGE_PX = 1 << 19
+LARGE_PX = 1 << 19
+"""From pictures of so many pixels on a second thread pays; the pixels are the same."""
 _BT709, _BT601 = 1, 5
 _KNOWN_MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 _LIMITED, _FULL = 1, 2
@@ -127,7 +127,7 @@ def _plane(plane: Any, bits: int = 8) -> Plane:
 
 
 def _convert(image: Any, pixel_format: str) -> Any:
-    threads = 2 if image.width * image.height >= _LARGE_PX else 1
+    threads = 2 if image.width * image.height >= LARGE_PX else 1
     return image.reformat(format=pixel_format, interpolation=_FLAGS, threads=threads)
 
 

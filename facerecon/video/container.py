@@ -5,8 +5,8 @@ What the container says is kept in the probe; what could not be decoded is repor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -16,11 +16,13 @@ import av
 import av.logging
 from pydantic import Field
 
+from facerecon.ahead import ahead
 from facerecon.errors import EvidenceError
 from facerecon.pictures import MAX_PIXELS
 from facerecon.profiles import Motion, Sample
 from facerecon.records import Record, Timestamp
 from facerecon.video.aspect import Stretch, stretch_for
+from facerecon.video.colour import LARGE_PX
 from facerecon.video.decoding import NO_PROTOCOL, Decoder, KeyframeDecoder, Picture, damage_in, listening
 from facerecon.video.footage import Footage
 from facerecon.video.gating import Gating
@@ -58,6 +60,7 @@ _CLOCKLESS_FORMATS = frozenset(
 # AVI stores no presentation times, and FFmpeg's guess for these codecs is out of order where there are B frames.
 _DTS_IN_AVI = frozenset({"h264", "hevc"})
 _PEEK_PACKETS = 32
+_DECODED_AHEAD = 2
 _DEMUX_RETRIES = 16
 
 
@@ -147,14 +150,18 @@ def _pictures(reading: _Reading, container: Any, stream: Any, how: HowRead) -> I
     pictures = _decoded(demuxer, decoder)
     if how.interlacing:
         pictures = deinterlaced(pictures, how.interlacing.field_order, neighbours=not reading.keyframes_only)
-    for picture in pictures:
-        yield reading.enter(picture)
+    if stream.codec_context.width * stream.codec_context.height >= LARGE_PX:
+        # Worth a thread: to look at a picture and to convert it takes as long as to decode the next one.
+        pictures = ahead(pictures, _DECODED_AHEAD)
+    with closing(pictures):
+        for picture in pictures:
+            yield reading.enter(picture)
     count, detail = demuxer.missing(decoder.packets, reading.last)
     if count:
         yield reading.leave(Omission("truncated", "failed", detail), count)
 
 
-def _decoded(demuxer: _Demuxer, decoder: Decoder) -> Iterator[Picture]:
+def _decoded(demuxer: _Demuxer, decoder: Decoder) -> Generator[Picture, None, None]:
     for packet in demuxer.packets():
         yield from decoder.decode(packet)
     yield from decoder.flush()

@@ -6,7 +6,7 @@ Looks at a bounded number of frames to decide. Never changes how many frames the
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -169,7 +169,9 @@ def _verdicts(run: list[Any]) -> list[str]:
     return [str(image.metadata.get("lavfi.idet.single.current_frame", "undetermined")) for image in out[1:-1]]
 
 
-def deinterlaced(pictures: Iterable[Picture], order: FieldOrder, *, neighbours: bool = True) -> Iterator[Picture]:
+def deinterlaced(
+    pictures: Iterable[Picture], order: FieldOrder, *, neighbours: bool = True
+) -> Generator[Picture, None, None]:
     """Yield every picture with its first field kept and the other field interpolated; times and order unchanged.
 
     FFmpeg's bwdif does it, with the pictures before and after; it joins yadif (Niedermayer) with the filters of "The

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facerecon.ahead import ahead
 from facerecon.interruption import AbandonedError, check_wanted
-from facerecon.pipeline.ahead import ahead
 
 
 def running() -> int:
@@ -148,7 +148,7 @@ def test_a_second_ctrl_c_does_not_wait_and_the_end_of_the_process_knows_of_the_t
     def impatient(thread: threading.Thread, timeout: float | None = None) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("facerecon.pipeline.ahead.left_waiting", waiting.append)
+    monkeypatch.setattr("facerecon.ahead.left_waiting", waiting.append)
     items = ahead(Numbers(1000)(), 3)
     next(items)
     with monkeypatch.context() as patch:
