@@ -30,6 +30,7 @@ bench: $(VENV)/.installed-dev ## Speed and memory, as ratios against named basel
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/esrgan.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/archive.py
 	$(BIN)/python benchmarks/peers.py
 
 $(VENV)/bin/python:
