@@ -181,21 +181,23 @@ def accounted(steps: Steps) -> Iterator[Frame | Skipped]:
     Raises:
         EvidenceError: the decoder does; what came before it is yielded.
     """
-    for item in _numbered(steps):
-        if isinstance(item, Unmoving):
-            raise RuntimeError("a motion gate where none was asked for")
-        yield item.frame if isinstance(item, Watched) else item
+    with closing(_numbered(steps)) as items:
+        for item in items:
+            if isinstance(item, Unmoving | Watched):
+                raise RuntimeError("a motion gate where none was asked for")
+            yield item
 
 
 def watched(steps: Steps) -> Iterator[Watched | Unmoving | Skipped]:
     """Number the frames that a decoder with a motion gate tells; see `accounted`."""
-    for item in _numbered(steps):
-        if isinstance(item, Frame):
-            raise RuntimeError("no motion gate where one was asked for")
-        yield item
+    with closing(_numbered(steps)) as items:
+        for item in items:
+            if isinstance(item, Frame):
+                raise RuntimeError("no motion gate where one was asked for")
+            yield item
 
 
-def _numbered(steps: Steps) -> Iterator[Frame | Watched | Unmoving | Skipped]:
+def _numbered(steps: Steps) -> Generator[Frame | Watched | Unmoving | Skipped, None, None]:
     omissions = Omissions()
     with closing(steps):
         try:
