@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +24,11 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from isolation import spent_s
+from regions import lines
 
 from facerecon.demo import clean_frame
 from facerecon.profiles import Motion, Sample
@@ -92,12 +95,9 @@ def extracted(clip: Path, *changes: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder, "case")
         command = [sys.executable, str(ROOT / "cli.py"), "extract", str(clip), "--case", str(case), "-q"]
-        begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([*command, *(f"--set={each}" for each in changes)], check=True, stdout=subprocess.DEVNULL)
-        wall_s, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
-        ledger = [json.loads(line) for line in (case / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+        wall_s, processor_s = spent_s([*command, *(f"--set={each}" for each in changes)])
+        ledger = list(lines(case / "ledger.jsonl"))
     (details,) = (each["details"] for each in ledger if each["action"] == "extract.finished")
-    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"wall_s": wall_s, "processor_s": processor_s, "searched_percent": details["search"]["searched_percent"]}
 
 

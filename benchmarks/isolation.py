@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -52,6 +53,14 @@ def read(path: Path, way: str) -> None:
         pass
 
 
+def spent_s(command: Sequence[str]) -> tuple[float, float]:
+    """Run a command; return its wall-clock and processor seconds, with all its processes."""
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter() - begun, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def cost_s(kind: str, path: Path, way: str) -> tuple[float, float]:
     """Return the wall-clock and the processor seconds of a program that reads or extracts, with all its processes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -67,11 +76,7 @@ def cost_s(kind: str, path: Path, way: str) -> tuple[float, float]:
                 f"{folder}/case",
             ]
             command += ["--set", f"extract.isolation={way}", "-q"]
-        begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return time.perf_counter() - begun, used
+        return spent_s(command)
 
 
 def compare(kind: str, path: Path, turns: int) -> None:

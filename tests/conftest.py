@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,18 @@ settings.load_profile("steady")
 # A shell that starts the tests in the background lets them, and all that they start, ignore Ctrl-C; some send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def ctrl_c_as_a_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Ctrl-C come just when a thread has been started."""
+    begin = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -72,15 +72,10 @@ class Sightings:
             for event in self._events(seen):
                 if isinstance(event, Unmoving | Skipped):
                     yield event
-                elif isinstance(event, Seen):
-                    if self._complete(events, event):
-                        yield from self._searched(events)
-                    events.append(event)
-                elif events and isinstance(events[-1], Fraction):
-                    # Nothing may move for hours.
-                    events[-1] += event
-                else:
-                    events.append(event)
+                    continue
+                if isinstance(event, Seen) and self._complete(events, event):
+                    yield from self._searched(events)
+                events.append(event)
             yield from self._searched(events)
         self.remaining = tuple(self._tracker.finish())
 
@@ -107,8 +102,9 @@ class Sightings:
             del item, frame, look
 
     def _events(self, items: Iterator[Seen | Unmoving | Skipped]) -> Iterator[Event | Unmoving | Skipped]:
-        """Yield frames to search and, as durations, times in which nothing moved."""
+        """Yield frames to search and, as one duration before each, for how long nothing moved."""
         before: Fraction | None = None
+        still_s = Fraction(0)
         quiet = _Quiet()
         while True:
             with self._watch.measure("wait for frames"):
@@ -118,14 +114,16 @@ class Sightings:
             if isinstance(item, Skipped):
                 yield item
                 continue
-            now = (item if isinstance(item, Unmoving) else item.frame).timestamp.seconds
-            if isinstance(item, Seen):
-                yield from quiet.end()
-                yield item
-            else:
+            if isinstance(item, Unmoving):
+                now = item.timestamp.seconds
+                still_s += now - before if before is not None else 0
                 yield from quiet.add(item)
-                yield item
-                yield now - before if before is not None else Fraction(0)
+            else:
+                now = item.frame.timestamp.seconds
+                yield from quiet.end()
+                yield still_s
+                still_s = Fraction(0)
+            yield item
             before = now
         yield from quiet.end()
 

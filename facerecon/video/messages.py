@@ -11,7 +11,6 @@ import json
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from facerecon.characters import is_text
 from facerecon.pictures import MAX_PIXELS
 from facerecon.profiles import Motion
 from facerecon.records import LARGEST_INTEGER, RGB, Timestamp
-from facerecon.video.motion import BRIGHTEST, DARKEST, Look, cell_side, grid
+from facerecon.video.motion import BRIGHTEST, DARKEST, Look, cell_side, grid, late
 from facerecon.video.soundtracks import LARGEST_PACKET_BYTES, SoundPacket
 from facerecon.video.sources import Left, Omission, Outcome, Step, Taken, Unmoved
 
@@ -248,7 +247,7 @@ def unmoved(body: bytes, before: Timestamp | None, shown: Timestamp | None, moti
         raise MalformedError("a time of another form")
     pts, *time_base = _TIME.unpack(body)
     timestamp = _later(pts, (time_base[0], time_base[1]), before)
-    if shown is None or timestamp.seconds - shown.seconds >= Fraction(str(motion.refresh_s)):
+    if shown is None or late(timestamp.seconds, shown.seconds, motion.refresh_s):
         raise MalformedError("nothing moved for longer than a gate is shut")
     return Unmoved(timestamp)
 

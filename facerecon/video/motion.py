@@ -85,8 +85,8 @@ class MotionGate:
         if size != self._size:
             self._size, self._reference, self._clock = size, None, _ClockText()
         clock = self._clock.cells(cells, now, self._settings.threshold_levels)
-        late = now - self._reference_time >= Fraction(str(self._settings.refresh_s))
-        if self._reference is None or late or self._differs(cells, self._reference, clock):
+        is_late = late(now, self._reference_time, self._settings.refresh_s)
+        if self._reference is None or is_late or self._differs(cells, self._reference, clock):
             self._reference, self._reference_time = cells, now
             return Look(True, cells, clock)
         return Look(False, cells, clock)
@@ -96,6 +96,11 @@ class MotionGate:
         if ignored is not None:
             moved &= ~ignored
         return bool(moved.any())
+
+
+def late(now: Fraction, since: Fraction, every_s: float) -> bool:
+    """Say whether so many seconds have passed, as exactly as the profile states them."""
+    return now - since >= Fraction(str(every_s))
 
 
 def grey_of(pixels: RGB) -> Grey:
@@ -120,11 +125,7 @@ def cell_means(grey: Grey, cell_px: int, size: tuple[int, int], *, limited: bool
     """
     rows, columns = grid(size, cell_px)
     height, width = grey.shape
-    covered = (
-        min(height, round(rows * cell_px * height / size[1])),
-        min(width, round(columns * cell_px * width / size[0])),
-    )
-    part = grey[: covered[0], : covered[1]]
+    part = grey[: round(rows * cell_px * height / size[1]), : round(columns * cell_px * width / size[0])]
     square = (rows * cell_px, columns * cell_px) == part.shape
     while _halves(part.shape, (rows, columns), exactly=square):
         part = np.asarray(cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)

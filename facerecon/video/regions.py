@@ -16,7 +16,7 @@ import numpy as np
 
 from facerecon.profiles import Motion
 from facerecon.records import Box
-from facerecon.video.motion import Cells, Look, Mask, cell_side, changed, median
+from facerecon.video.motion import Cells, Look, Mask, cell_side, changed, late, median
 
 Window = tuple[int, int, int, int]
 """x0, y0, x1, y1 in px of the picture, the right and lower ends outside."""
@@ -58,8 +58,8 @@ class Regions:
 
     def due(self, size: tuple[int, int], now: Fraction) -> bool:
         """Say whether a picture is to be searched at once, and closely: it is the first of its size, or it is time."""
-        late = now - self._refreshed_s >= Fraction(str(self._settings.refresh_s))
-        return self._searched is None or size != self._size or late
+        new = self._searched is None or size != self._size
+        return new or late(now, self._refreshed_s, self._settings.refresh_s)
 
     def windows(self, size: tuple[int, int], now: Fraction, look: Look) -> tuple[Window, ...] | None:
         """Return the windows of a frame that is analysed, disjoint; None for the whole picture.
@@ -76,7 +76,7 @@ class Regions:
         moved = self._remembered(_changed(level, self._searched, threshold, look.clock))
         if due:
             moved = moved | _changed(level, self._searched, _REFRESHING * threshold, look.clock)
-        whole = due and now - self._whole_s >= Fraction(str(self._settings.whole_every_s))
+        whole = due and late(now, self._whole_s, self._settings.whole_every_s)
         found = None if whole else self._around(moved, size)
         if found is None:
             self._search_all(size, now, look)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -124,15 +123,9 @@ def test_what_takes_long_learns_that_nobody_waits_for_it() -> None:
     check_wanted()
 
 
-def test_ctrl_c_while_the_thread_starts_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("ctrl_c_as_a_thread_starts")
+def test_ctrl_c_while_the_thread_starts_leaves_nothing_running() -> None:
     """Else it goes on while the interpreter is taken down, and the process ends by SIGABRT in place of 130."""
-    begin = threading.Thread.start
-
-    def interrupted(thread: threading.Thread) -> None:
-        begin(thread)
-        signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
     numbers = Numbers(1000)
     with pytest.raises(KeyboardInterrupt):
         list(ahead(numbers(), 3))

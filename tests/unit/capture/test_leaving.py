@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import signal
 import subprocess
 import sys
 import threading
@@ -56,14 +55,8 @@ def test_a_reader_that_still_waits_does_not_crash_the_end(
     assert done.stdout == (said or "over\ntaken down\n")
 
 
+@pytest.mark.usefixtures("ctrl_c_as_a_thread_starts")
 def test_ctrl_c_while_the_thread_starts_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    begin = threading.Thread.start
-
-    def interrupted(thread: threading.Thread) -> None:
-        begin(thread)
-        signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
     monkeypatch.setattr(Reader, "_read", lambda reader: reader._stop.wait(60))
     reader = Reader(Address.parse("http://127.0.0.1:9/live"), Opening(), Clock())
     with pytest.raises(KeyboardInterrupt), reader:

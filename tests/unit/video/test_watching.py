@@ -20,6 +20,7 @@ from facerecon.video.isolation import IsolatedReader
 from facerecon.video.motion import LEVEL
 from facerecon.video.readers import LOCAL, Reader
 from facerecon.video.videos import VideoSource
+from tests.fakes import FakeSource
 from tests.synthetic import Pixels, write_video
 
 MOTION = Motion(refresh_s=1e6)
@@ -207,8 +208,6 @@ def assert_same_cells(source: Source, stretched: bool) -> None:
 
 def test_any_source_can_be_watched() -> None:
     """A source that has no gate of its own, as pictures of an animation: the gate looks at its pixels."""
-    from tests.fakes import FakeSource
-
     source: Source = FakeSource([passing(number, 320, 192) for number in range(20)] + [None])
     items = list(source.watched(Sample(), MOTION))
     taken, left = numbers(iter(items))
