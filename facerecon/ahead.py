@@ -47,7 +47,11 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
         while not isinstance(item := producer.waiting.get(), _End):
             yield item
         if item.error is not None:
-            raise item.error
+            try:
+                raise item.error
+            finally:
+                # Nothing that the error's traceback holds may hold the error: memory may be short.
+                del item
     finally:
         producer.stop()
 
@@ -73,6 +77,8 @@ class _Producer(threading.Thread, Generic[T]):
             if close is not None:
                 close()
         self._put(end)
+        # The traceback of an error holds this frame.
+        del end
 
     def _put(self, item: T | _End) -> bool:
         """Put an item as soon as there is room; False when nobody waits any more."""

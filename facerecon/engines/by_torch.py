@@ -5,13 +5,16 @@ Owns every global torch setting. Whoever imports this imports torch.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from facerecon.engines.cores import on_own_threads
+from facerecon.records import RGB
 from facerecon.weights import Precision
 
 A = TypeVar("A")
@@ -51,3 +54,21 @@ def each_on_a_core(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
             return call(item)
 
     return on_own_threads(alone, items)
+
+
+def stacked(images: Sequence[RGB], device: torch.device) -> torch.Tensor:
+    """Return pictures of one size as a tensor on a device, uint8 (n, height, width, 3).
+
+    To a GPU they go by way of memory that it reads by itself, so that this thread need not wait for it.
+    """
+    stack = _empty((len(images), *images[0].shape), reached=device.type == "cuda")
+    np.stack(images, out=stack.numpy())
+    return stack.to(device, non_blocking=True)
+
+
+def _empty(shape: tuple[int, ...], *, reached: bool) -> torch.Tensor:
+    if reached:
+        # Such memory is limited, and there is another way.
+        with contextlib.suppress(RuntimeError):
+            return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+    return torch.empty(shape, dtype=torch.uint8)

@@ -55,6 +55,7 @@ class Shape:
             multiple=self.multiple,
             floor_px=min(core_px, max(32, self.multiple)),
             pass_px=pass_px,
+            ahead=device.type != "cpu",
         )
 
 

@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from facerecon.engines import compat
 from facerecon.engines.architectures import DETECTORS
-from facerecon.engines.by_torch import each_on_a_core, make_deterministic
+from facerecon.engines.by_torch import each_on_a_core, make_deterministic, stacked
 from facerecon.engines.retinaface import MEAN_RGB, Answer
 from facerecon.engines.runtime import Device
 from facerecon.engines.states import load_into
@@ -39,16 +38,22 @@ class Loaded:
     def run(self, passes: Sequence[Sequence[RGB]]) -> list[Answer]:
         """Return each pass's answer; on a CPU each has a core of its own."""
         if self._device.type == "cpu":
-            return each_on_a_core(self._pass, passes)
+            return each_on_a_core(lambda images: self._answer(*self._begun(images)), passes)
         with torch.inference_mode():
-            return [self._pass(images) for images in passes]
+            # All of them are under way before the first is waited for: pictures are stacked while others are seen.
+            begun = [self._begun(images) for images in passes]
+            return [self._answer(*each) for each in begun]
 
-    def _pass(self, images: Sequence[RGB]) -> Answer:
+    def _begun(self, images: Sequence[RGB]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Start a pass; a GPU goes on by itself. Returns boxes, scores and points of all anchors."""
         # A stack of pictures is channels-last in memory as it is.
-        stack = torch.from_numpy(np.stack(images)).to(self._device).permute(0, 3, 1, 2)
+        stack = stacked(images, self._device).permute(0, 3, 1, 2)
         boxes, scores, points = self.network(
             stack.to(torch.float32, memory_format=torch.channels_last).sub_(self._mean)
         )
+        return boxes, scores, points
+
+    def _answer(self, boxes: torch.Tensor, scores: torch.Tensor, points: torch.Tensor) -> Answer:
         # Almost all anchors score near zero: only the few others leave the device.
         pictures, anchors = torch.nonzero(scores[..., 1] >= self._min_score, as_tuple=True)
         chosen = (each[pictures, anchors] for each in (boxes, scores[..., 1], points))

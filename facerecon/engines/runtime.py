@@ -34,6 +34,7 @@ _INSTRUCTIONS = {
 }
 # Windows and Linux allocators, then CUDA's libraries, which raise a plain RuntimeError.
 _OUT_OF_MEMORY = (
+    "CUDA error: out of memory",
     "not enough memory",
     "can't allocate memory",
     "CUDNN_STATUS_ALLOC_FAILED",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from facerecon.faces.boxes import iou
 from facerecon.filters.tone import gamma
 from facerecon.profiles import Detect
 from facerecon.records import RGB, Box, Detection, Landmarks5
@@ -86,6 +87,10 @@ class Part:
     def holds(self, box: Box) -> bool:
         """Say whether the window shows all of a box."""
         return self.visible(box) == box
+
+    def shows_part(self, box: Box, whole: Box, nms_iou: float) -> bool:
+        """Say whether a box that was found in the window is what it shows of another, of which it holds a part only."""
+        return not self.holds(whole) and iou(box, self.visible(whole)) >= nms_iou
 
 
 def detect_faces(detector: Detector, pictures: list[RGB], settings: Detect) -> list[tuple[Detection, ...]]:

@@ -310,5 +310,6 @@ def _frame_record(seen: Seen, search: Search) -> FrameRecord:
         pixels_sha256=seen.pixels_sha256,
         windows=search.windows,
         reduction=search.reduction,
-        closer=search.closer,
+        closer=tuple(each.window for each in search.closer),
+        closer_reduction=tuple(each.reduction for each in search.closer),
     )

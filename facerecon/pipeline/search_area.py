@@ -1,16 +1,18 @@
 """Looking for faces in the frames of a clip: everywhere, or where a face can have come or moved. Owns the account.
 
-Large frames may be glanced at, too: the detector sees them reduced, and closer what is too small for that. The last
-frame of every chunk, and the first of each size, is searched at full size, so that each of the others lies between two
-that were: a small face is looked at in it wherever one of the two, or the glance, shows it.
+Large frames may be glanced at, too: the detector sees them much reduced, and closer what is too small for that, each
+face as close as its size needs. The last frame of every chunk, and the first of each size, is searched at full size, so
+that each of the others lies between two that were: a small face is looked at in it wherever one of the two, or the
+glance, shows it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from facerecon.faces.boxes import iou, longer_side, surroundings
 from facerecon.pipeline.detection import Part, detect_in_parts
@@ -22,12 +24,12 @@ from facerecon.video import Look, Regions, Window, area_px, close_windows
 TOGETHER = 8
 """With regions or glances a chunk has at most so many frames, whatever the detector's batch: every machine searches the
 same frames in the same way."""
-# Frames are reduced to no less than so many px on the shorter side, and at most so many times.
-_GLANCED_PX, _MOST_REDUCED = 360, 4
-# A face that is smaller than this in the reduced frame is looked at closer.
+# Frames of so many px on the shorter side are glanced at: reduced to no less than the second, at most so many times.
+_LARGE_PX, _GLANCED_PX, _MOST_REDUCED = 720, 180, 8
+# A face that is smaller than this, as the detector sees it, is looked at closer, where that is possible.
 _WELL_SEEN_PX = 80
 # Round it: a share of its size, and pixels. The network's answer depends on what is round a face.
-_MARGIN, _MARGIN_PX = 1.0, 96
+_MARGIN, _MARGIN_PX = 0.5, 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +47,20 @@ class Seen:
         return width, height
 
 
+class Closer(NamedTuple):
+    """A window that is looked at closer than in a glance: how many times reduced the detector sees it, 1 for not."""
+
+    window: Window
+    reduction: int
+
+
 @dataclass(frozen=True)
 class Search:
     """How a frame is searched: in which windows (None: the whole picture), how many times reduced, and where closer."""
 
     windows: tuple[Window, ...] | None = None
     reduction: int = 1
-    closer: tuple[Window, ...] = ()
+    closer: tuple[Closer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,8 +133,7 @@ class SearchArea:
         glanced = [number for number in range(len(seen)) if found[number].search.reduction > 1]
         if glanced:
             around = (*before, *(face.box for face in found[len(seen) - 1].faces))
-            least_px = _WELL_SEEN_PX * reduction
-            found |= self._closer(seen, {number: found[number] for number in glanced}, around, least_px)
+            found |= self._closer(seen, {number: found[number] for number in glanced}, around)
         self._size, self._full_size_s = size, seen[-1].frame.timestamp.seconds
         latest = range(len(seen))[-2:] if reduction > 1 else ()
         self._before = tuple(face.box for number in latest for face in found[number].faces)
@@ -136,8 +144,9 @@ class SearchArea:
     def _reduction(self, size: tuple[int, int]) -> int:
         """Return how many times frames of a size are reduced between two that are searched at full size."""
         times = 1
-        while self._every_s and times < _MOST_REDUCED and min(size) >= 2 * times * _GLANCED_PX:
-            times *= 2
+        if self._every_s and min(size) >= _LARGE_PX:
+            while times < _MOST_REDUCED and min(size) >= 2 * times * _GLANCED_PX:
+                times *= 2
         return times
 
     def _full_searches(self, seen: Sequence[Seen], numbers: range) -> tuple[dict[int, Found], dict[int, Search]]:
@@ -161,17 +170,18 @@ class SearchArea:
         return found, plans
 
     def _glances(self, seen: Sequence[Seen], expected: Sequence[Box], reduction: int) -> dict[int, Search]:
-        """Plan glances at all frames but the last.
+        """Plan glances at all frames but the last, reduced so many times at most.
 
-        A search at full size in place of one where that is less: little has moved, and there are small faces.
+        Less where the detector sees less so, with what it will have to see closer: at full size where little has moved
+        and faces are small.
         """
         size, plans = seen[0].size, dict[int, Search]()
-        closer_px = _area_px(_round_small(expected, _WELL_SEEN_PX * reduction, size), size)
+        choices = [2**power for power in range(reduction.bit_length())]
+        closer_px = {times: _seen_px(_round_small(expected, times, size)) for times in choices}
         for number, each in enumerate(seen[:-1]):
             windows = None if self._regions is None or each.look is None else self._regions.glance(size, each.look)
-            moved_px = _area_px(windows, size)
-            less = windows is not None and moved_px <= moved_px / reduction**2 + closer_px
-            plans[number] = Search(windows, 1 if less else reduction)
+            moved_px = math.prod(size) if windows is None else area_px(windows)
+            plans[number] = Search(windows, min(choices, key=lambda times: moved_px / times**2 + closer_px[times]))
         return plans
 
     def _carried_out(self, seen: Sequence[Seen], plans: Mapping[int, Search]) -> dict[int, Found]:
@@ -190,65 +200,118 @@ class SearchArea:
             for number, each in looks.items()
         }
 
-    def _closer(
-        self, seen: Sequence[Seen], glances: Mapping[int, Found], around: Sequence[Box], least_px: float
-    ) -> dict[int, Found]:
-        """Look at full size where a face is small: in the glance, or at the same place before or after."""
-        closer: dict[int, tuple[Window, ...]] = {}
+    def _closer(self, seen: Sequence[Seen], glances: Mapping[int, Found], around: Sequence[Box]) -> dict[int, Found]:
+        """Look closer where a face is small: in the glance, at the same place before or after, or in a closer look."""
+        looks: dict[int, Looks] = {number: [] for number in glances}
+        closer: dict[int, tuple[Closer, ...]] = dict.fromkeys(glances, ())
+        wanted = {number: (*around, *(face.box for face in each.faces)) for number, each in glances.items()}
+        while any(wanted.values()):
+            windows = {
+                number: _round_small(boxes, glances[number].search.reduction, seen[number].size)
+                for number, boxes in wanted.items()
+            }
+            parts = [
+                (number, Part(seen[number].frame.pixels, window, reduction))
+                for number, every in windows.items()
+                for window, reduction in every
+            ]
+            for number, last in self._shown(windows, parts).items():
+                looks[number] += last
+                closer[number] += windows[number]
+                wanted[number] = tuple(_to_be_seen_closer(last, looks[number]))
+        found: dict[int, Found] = {}
         for number, each in glances.items():
-            size = seen[number].size
-            windows = _round_small((*around, *(face.box for face in each.faces)), least_px, size)
-            closer[number] = ((0, 0, *size),) if windows is None else windows
-        looks = self._looked(seen, {number: Search(windows) for number, windows in closer.items()})
-        return {
-            number: Found(
-                _joined(each.faces, looks[number], least_px, self._settings.nms_iou),
-                replace(each.search, closer=closer[number]),
-            )
-            for number, each in glances.items()
-        }
+            reduction = each.search.reduction
+            large = tuple(face for face in each.faces if _well_seen(face.box, reduction) == reduction)
+            glance = Part(seen[number].frame.pixels, None, reduction), large
+            faces = _joined([glance, *looks[number]], self._settings.nms_iou)
+            found[number] = Found(faces, replace(each.search, closer=closer[number]))
+        return found
 
     def _looked(self, seen: Sequence[Seen], plans: Mapping[int, Search]) -> dict[int, Looks]:
-        """Let the detector see what is planned of frames, all of it in one call."""
+        """Let the detector see what is planned of frames, but for what is closer."""
         parts = [
             (number, Part(seen[number].frame.pixels, window, plan.reduction))
             for number, plan in plans.items()
             for window in ((None,) if plan.windows is None else plan.windows)
         ]
+        return self._shown(plans, parts)
+
+    def _shown(self, numbers: Iterable[int], parts: Sequence[tuple[int, Part]]) -> dict[int, Looks]:
+        """Let the detector see parts of the frames of these numbers, all of them in one call."""
         self._account.seen_pixels += sum(part.seen_px for _, part in parts)
         every = detect_in_parts(self._detector, [part for _, part in parts], self._settings)
-        looks: dict[int, Looks] = {number: [] for number in plans}
+        looks: dict[int, Looks] = {number: [] for number in numbers}
         for (number, part), faces in zip(parts, every, strict=True):
             looks[number].append((part, faces))
         return looks
 
 
-def _joined(glanced: Sequence[Detection], looks: Looks, least_px: float, nms_iou: float) -> tuple[Detection, ...]:
-    """Return a glance's large faces, and those of the closer look, which counts where both show one.
+def _to_be_seen_closer(last: Looks, looks: Looks) -> Iterator[Box]:
+    """Yield the faces of the last looks that are small in them, and that none of all looks shows as they need it."""
+    for part, faces in last:
+        for face in faces:
+            needed = _well_seen(face.box, part.reduction)
+            held = any(other.reduction <= needed and other.holds(face.box) for other, _ in looks)
+            if not held and not part.cuts(face.box):
+                yield face.box
 
-    The closer look does not count where its window holds a part of a face only.
+
+def _joined(looks: Looks, nms_iou: float) -> tuple[Detection, ...]:
+    """Return the faces that looks show; of one that several show, the closest.
+
+    A face does not count that a window cuts, or that is the visible part of one which another look shows whole.
     """
-    large = [face for face in glanced if longer_side(face.box) >= least_px]
-    close = [
-        face
-        for part, faces in looks
-        for face in faces
-        if not part.cuts(face.box)
-        and not any(iou(face.box, part.visible(other.box)) >= nms_iou for other in large if not part.holds(other.box))
-    ]
-    large = [face for face in large if not any(iou(face.box, other.box) >= nms_iou for other in close)]
-    return _best_first((*large, *close))
+    kept: list[tuple[Part, Detection]] = []
+    for part, faces in sorted(looks, key=lambda look: look[0].reduction, reverse=True):
+        new = [
+            face
+            for face in faces
+            if not part.cuts(face.box) and not any(part.shows_part(face.box, other.box, nms_iou) for _, other in kept)
+        ]
+        kept = [
+            (where, face)
+            for where, face in kept
+            if not any(
+                iou(face.box, other.box) >= nms_iou or where.shows_part(face.box, other.box, nms_iou) for other in new
+            )
+        ]
+        kept += [(part, face) for face in new]
+    return _best_first(face for _, face in kept)
 
 
-def _round_small(boxes: Iterable[Box], least_px: float, size: tuple[int, int]) -> tuple[Window, ...] | None:
-    """Return windows round the faces that are too small for a glance; None: the whole picture."""
-    small = [box for box in boxes if longer_side(box) < least_px]
-    return close_windows([surroundings(box, _MARGIN, _MARGIN_PX) for box in small], size)
+def _round_small(boxes: Iterable[Box], reduction: int, size: tuple[int, int]) -> tuple[Closer, ...]:
+    """Return windows round the faces that are too small for a glance, each no closer than its face needs."""
+    around: dict[int, list[Window]] = {}
+    for box in boxes:
+        times = _well_seen(box, reduction)
+        if times < reduction:
+            around.setdefault(times, []).append(surroundings(box, _MARGIN, _MARGIN_PX))
+    closer: list[Closer] = []
+    for times, boxes_px in sorted(around.items()):
+        windows = close_windows(boxes_px, size)
+        closer += [
+            Closer(window, times)
+            for window in (((0, 0, *size),) if windows is None else windows)
+            if not any(_within(window, other.window) for other in closer)
+        ]
+    return tuple(closer)
+
+
+def _well_seen(box: Box, reduction: int) -> int:
+    """Return how many times reduced a face is still well seen, a power of two, `reduction` at most."""
+    while reduction > 1 and longer_side(box) < _WELL_SEEN_PX * reduction:
+        reduction //= 2
+    return reduction
 
 
 def _best_first(faces: Iterable[Detection]) -> tuple[Detection, ...]:
     return tuple(sorted(faces, key=lambda face: face.score, reverse=True))
 
 
-def _area_px(windows: Sequence[Window] | None, size: tuple[int, int]) -> int:
-    return math.prod(size) if windows is None else area_px(windows)
+def _within(window: Window, other: Window) -> bool:
+    return window[0] >= other[0] and window[1] >= other[1] and window[2] <= other[2] and window[3] <= other[3]
+
+
+def _seen_px(closer: Iterable[Closer]) -> float:
+    return sum(area_px([window]) / times**2 for window, times in closer)

@@ -109,8 +109,8 @@ class Detect(Section):
     """Face detection.
 
     `full_size_every_s`: of frames whose shorter side has 720 px or more, one in so many seconds (every eighth at least,
-    and the first) is searched at full size; those in between reduced, and closer, at full size, round faces that are
-    small. 0: all at full size; so are pictures without times, and all where `upscale` is above 1.
+    and the first) is searched at full size; those in between reduced (to 180 px or more, 8 times at most), and less so
+    round faces that are small. 0: all at full size; so are pictures without times, and all where `upscale` is above 1.
     """
 
     model: str = "retinaface-mobile0.25"

@@ -62,7 +62,8 @@ class FrameRecord(Record):
 
     `windows`: where in it faces were looked for, (x0, y0, x1, y1) in px, the right and lower ends outside; None:
     everywhere. `reduction`: how many times smaller the detector saw them; it saw `closer`, windows round small faces,
-    at full size, and what it found there counts.
+    each `closer_reduction` times smaller (1, and of older records empty: not at all). They may overlap; of a face that
+    several show, the closest counts.
     """
 
     id: str
@@ -76,6 +77,13 @@ class FrameRecord(Record):
     windows: tuple[tuple[int, int, int, int], ...] | None = None
     reduction: Annotated[int, Field(ge=1)] = 1
     closer: tuple[tuple[int, int, int, int], ...] = ()
+    closer_reduction: tuple[Annotated[int, Field(ge=1)], ...] = ()
+
+    @model_validator(mode="after")
+    def _one_reduction_each(self) -> FrameRecord:
+        if self.closer_reduction and len(self.closer_reduction) != len(self.closer):
+            raise ValueError(f"{len(self.closer)} windows, but {len(self.closer_reduction)} reductions")
+        return self
 
 
 class Skipped(Record):

@@ -177,13 +177,14 @@ def _glances(history: StageHistory, detect: Mapping[str, Any]) -> Iterator[_Step
         yield _Step(
             tr("Looking at large frames reduced"),
             tr(
-                "Between two frames that were searched at their full size the detector saw the frames reduced, and at "
-                "full size only round faces that are small in them, or in the frames before and after. No picture of a "
-                "face is made of reduced pixels. What was reduced is on record for each frame."
+                "Between two frames that were searched at their full size the detector saw the frames reduced, and "
+                "closer only round faces that are small in them, or in the frames before and after, each as close as "
+                "its size needs. No picture of a face is made of reduced pixels. What was reduced, and how much, is on "
+                "record for each frame."
             ),
             tr(
                 "A small face that comes and goes between two frames searched at full size can be missed; box, "
-                "landmarks and score of a large one are those of the reduced frame."
+                "landmarks and score of larger ones were found in reduced pixels."
             ),
             parameters={"full_size_every_s": detect.get("full_size_every_s"), "glanced": searched["glanced"]},
         )

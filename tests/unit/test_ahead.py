@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -160,3 +162,27 @@ def test_a_thread_that_cannot_be_started_is_not_waited_for(monkeypatch: pytest.M
     monkeypatch.setattr(threading.Thread, "start", fail)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         list(ahead(Numbers(3)(), 3))
+
+
+class Large:
+    """Something whose memory is wanted back."""
+
+
+def test_nothing_of_a_failed_item_is_kept_once_its_error_was_handled() -> None:
+    """Not even until the garbage collector comes."""
+
+    def items() -> Iterator[int]:
+        large = Large()
+        kept.append(weakref.ref(large))
+        yield 1
+        raise MemoryError
+
+    kept: list[weakref.ref[Large]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(MemoryError):
+            list(ahead(items(), 1))
+        assert kept[0]() is None
+    finally:
+        gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from facerecon.records import Counts, Detection, Embedding, FaceChip, Frame, RestoredFace, Timestamp, shift_landmarks
+from facerecon.records import (
+    Counts,
+    Detection,
+    Embedding,
+    FaceChip,
+    Frame,
+    FrameRecord,
+    RestoredFace,
+    Timestamp,
+    shift_landmarks,
+)
 from tests.fakes import FakeDetector, picture
 
 TIME = Timestamp(pts=7, time_base=(1, 25))
@@ -34,6 +45,24 @@ def test_time_is_exact(pts: int, numerator: int, denominator: int) -> None:
 )
 def test_iso_offset(pts: int, base: tuple[int, int], text: str) -> None:
     assert Timestamp(pts=pts, time_base=base).iso_offset == text
+
+
+@pytest.mark.parametrize(("reductions", "right"), [((), True), ((1, 4), True), ((1,), False), ((1, 0), False)])
+def test_each_closer_window_has_a_reduction_or_none_has(reductions: tuple[int, ...], right: bool) -> None:
+    frame = FrameRecord(
+        id="f000000",
+        index=0,
+        timestamp=TIME,
+        iso_offset=TIME.iso_offset,
+        width_px=1920,
+        height_px=1080,
+        keyframe=True,
+        pixels_sha256="0" * 64,
+        reduction=4,
+        closer=((0, 0, 64, 64), (64, 0, 256, 192)),
+    )
+    with nullcontext() if right else pytest.raises(ValidationError):
+        FrameRecord.model_validate({**frame.model_dump(), "closer_reduction": reductions})
 
 
 def test_accounts_must_add_up() -> None:

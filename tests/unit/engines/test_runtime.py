@@ -164,6 +164,7 @@ def test_deterministic_settings() -> None:
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (MemoryError(), True),
         (RuntimeError("alloc_cpu.cpp:121: DefaultCPUAllocator: not enough memory: you tried ..."), True),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"), True),
         (RuntimeError("sizes do not match"), False),
         (ValueError("not enough memory"), False),
     ],

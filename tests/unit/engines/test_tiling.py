@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
+from facerecon.engines.enlarging import Shape
+from facerecon.engines.runtime import CPU, Place
 from facerecon.engines.tiling import Axis, Floats, Grid, TilePlan, compute
 from facerecon.records import RGB
 from facerecon.weights import Precision
@@ -50,6 +53,40 @@ def test_tile_and_batch_size_do_not_matter(tile_px: int, batch: int, feather_px:
         pictures(2), compute(pictures(2), network, plan(tile_px, 6, batch, feather_px=feather_px), 2), strict=True
     ):
         assert np.abs(found.pixels.astype(int) - whole(picture)).max() <= 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_passes_that_run_ahead_give_the_same_picture(count: int) -> None:
+    asked: list[int] = []
+
+    def other_thread(tiles: Floats, precision: Precision) -> Floats:
+        asked.append(threading.get_ident())
+        return network(tiles, precision)
+
+    here = compute(pictures(count), network, plan(32, feather_px=4), 2)
+    ahead = compute(pictures(count), other_thread, plan(32, feather_px=4, ahead=True), 2)
+    for one, other in zip(here, ahead, strict=True):
+        assert np.array_equal(one.pixels, other.pixels)
+    assert len(asked) > 3
+    assert threading.get_ident() not in asked
+
+
+@pytest.mark.parametrize(("device", "ahead"), [(CPU, False), (Place("cuda", 0), True)])
+def test_enlarging_runs_ahead_where_the_network_has_a_device_of_its_own(device: Place, ahead: bool) -> None:
+    assert Shape(4).plan(256, 4, "fp32", device).ahead == ahead
+
+
+def test_a_pass_that_fails_ahead_fails() -> None:
+    answers = iter([doubled, doubled])
+
+    def failing(tiles: Floats, precision: Precision) -> Floats:
+        if (answer := next(answers, None)) is None:
+            raise RuntimeError("the device is gone")
+        return answer(tiles, precision)
+
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        compute(pictures(), failing, plan(ahead=True), 2)
+    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
 
 
 @given(

@@ -82,6 +82,10 @@ def boxes(case: Case) -> dict[str, list[tuple[float, ...]]]:
     return {frame: sorted(every) for frame, every in found.items()}
 
 
+def holds(window: tuple[int, ...], box: tuple[float, ...]) -> bool:
+    return window[0] <= box[0] and window[1] <= box[1] and window[2] > box[2] and window[3] > box[3]
+
+
 @pytest.mark.parametrize(("regions", "share"), [("true", 0.8), ("false", 0.6)])
 def test_glances_find_whom_full_searches_find_and_see_less(tmp_path: Path, regions: str, share: float) -> None:
     motion = f"extract.motion.regions={regions}"
@@ -113,9 +117,22 @@ def test_frames_say_how_they_were_searched(tmp_path: Path) -> None:
     assert {frame.reduction for frame in glanced} == {2}
     assert case.runs("extract")[0].details["search"]["glanced"] == len(glanced) == 2 * (len(full) - 1)
     for frame in glanced:
-        small = next(box for box in boxes(case)[frame.id] if box[2] - box[0] < 100)
-        assert any(w[0] <= small[0] and w[1] <= small[1] and w[2] > small[2] and w[3] > small[3] for w in frame.closer)
-    assert all(frame.closer == () for frame in frames if frame.reduction == 1)
+        (small,) = (box for box in boxes(case)[frame.id] if box[2] - box[0] < 100)
+        assert frame.closer_reduction == (1,)
+        assert holds(frame.closer[0], small)
+    assert all(frame.closer == frame.closer_reduction == () for frame in frames if frame.reduction == 1)
+
+
+def test_each_face_is_looked_at_as_close_as_its_size_needs(tmp_path: Path) -> None:
+    faces = [(100, 100, 700), (1500, 300, 170), (2000, 1000, SMALL)]
+    frames = [picture(2560, 1440, faces=[(x + 8 * n, y, side) for x, y, side in faces]) for n in range(12)]
+    case, _ = extracted(tmp_path / "c", frames, settings(0.3))
+    glanced = [frame for frame in case.read(FrameRecord, "frames") if frame.reduction > 1]
+    assert {(frame.reduction, frame.closer_reduction) for frame in glanced} == {(8, (1, 2))}
+    for frame in glanced:
+        _, middle, small = boxes(case)[frame.id]
+        assert holds(frame.closer[0], small)
+        assert holds(frame.closer[1], middle)
 
 
 def test_the_account_counts_the_pixels_that_the_detector_saw(tmp_path: Path) -> None:
@@ -135,7 +152,7 @@ def test_who_is_too_small_for_a_glance_is_found_round_the_full_searches_before_a
     case, _ = extracted(tmp_path / "c", frames, settings(0.3, "shots.min_inter_eye_px=2"))
     found = [frame for frame, every in boxes(case).items() if any(box[0] > 800 for box in every)]
     assert found == [f"f{number:06d}" for number in there]
-    (glance,) = FakeDetector().detect([Part(frames[4], reduction=2).shown])
+    (glance,) = FakeDetector().detect([Part(frames[4], reduction=4).shown])
     assert len(glance) == 1
 
 
@@ -153,25 +170,29 @@ def test_a_large_face_beside_a_small_one_is_one_face(tmp_path: Path) -> None:
     )
 
 
-def test_a_face_that_a_glance_and_the_closer_look_show_is_that_of_the_closer_look(tmp_path: Path) -> None:
-    """155 to 166 px: well seen when it is reduced, or just not."""
-    frames = [picture(*SIZE, faces=[(101 + 4 * n, 101, 155 + n)]) for n in range(12)]
+@pytest.mark.parametrize(("side", "levels"), [(155, {(1,), (1, 2), (2,)}), (315, {(2,), ()})])
+def test_a_face_that_several_looks_show_is_that_of_the_closest(
+    tmp_path: Path, side: int, levels: set[tuple[int, ...]]
+) -> None:
+    """It grows by a pixel a frame, from just too small for 2, 4 times reduced to just large enough."""
+    frames = [picture(*SIZE, faces=[(101 + 4 * n, 101, side + n)]) for n in range(12)]
     case, _ = extracted(tmp_path / "c", frames, settings(0.3, "extract.motion.enabled=false"))
     glances = [(frame, boxes(case)[frame.id]) for frame in case.read(FrameRecord, "frames") if frame.reduction > 1]
     for frame, every in glances:
         number = frame.index
-        exact = (101 + 4 * number, 101, 101 + 4 * number + 154 + number, 255 + number)
+        exact = (101 + 4 * number, 101, 100 + 4 * number + side + number, 100 + side + number)
         assert len(every) == 1
-        assert (every == [exact]) == bool(frame.closer)
-    assert {bool(frame.closer) for frame, _ in glances} == {True, False}
+        assert every[0] == pytest.approx(exact, abs=min(frame.closer_reduction, default=4) - 1)
+    assert {frame.closer_reduction for frame, _ in glances} == levels
 
 
 @pytest.mark.parametrize(
-    ("size", "times"), [((640, 384), 1), ((1278, 718), 1), ((720, 1280), 2), ((1920, 1080), 2), ((2560, 1440), 4)]
+    ("size", "times"),
+    [((640, 384), 1), ((1278, 718), 1), ((720, 1280), 4), ((1920, 1080), 4), ((2560, 1440), 8), ((5120, 2880), 8)],
 )
-def test_the_shorter_side_keeps_360_px(size: tuple[int, int], times: int) -> None:
+def test_the_shorter_side_keeps_180_px(size: tuple[int, int], times: int) -> None:
     area, gate = SearchArea(FakeDetector(), settings(0.3)), MotionGate(settings(0.3).extract.motion)
-    frames = [seen(picture(*size, faces=[(40 + 20 * n, 40, 330)]), n, gate, 25) for n in range(3)]
+    frames = [seen(picture(*size, faces=[(20 + 20 * n, 20, 6 * min(size) // 7)]), n, gate, 25) for n in range(3)]
     area.find(frames[:1], [])
     found = area.find(frames[1:], [])
     assert [each.search.reduction for each in found] == [times, 1]
@@ -227,9 +248,9 @@ def test_a_window_of_a_glance_that_cuts_a_face_is_followed_by_the_whole_picture_
     area.find([seen(still, 0, gate, 25)], [])
     detector.blind = False
     found, _ = area.find([seen(moved, 1, gate, 25), seen(moved, 2, gate, 25)], [])
-    assert found.search == Search(None, 2)
+    assert found.search == Search(None, 4)
     assert len(found.faces) == 1
-    assert found.faces[0].box == pytest.approx((300, 100, 799, 599), abs=1)
+    assert found.faces[0].box == pytest.approx((300, 100, 799, 599), abs=3)
     assert area.account["searched_again"] == 2
 
 
@@ -243,11 +264,11 @@ def test_where_little_moved_and_faces_are_small_no_more_is_looked_at_than_withou
     assert shares[1] <= shares[0]
 
 
-def test_many_small_faces_everywhere_are_looked_at_in_the_whole_picture(tmp_path: Path) -> None:
+def test_where_small_faces_are_everywhere_no_frame_is_glanced_at(tmp_path: Path) -> None:
     places = [(x, y) for x in range(40, 1200, 150) for y in range(40, 640, 140)]
     frames = [picture(*SIZE, faces=[(x + 4 * n, y, SMALL) for x, y in places]) for n in range(7)]
     case, _ = extracted(tmp_path / "c", frames, settings(0.3))
-    assert {frame.closer for frame in case.read(FrameRecord, "frames")} == {(), ((0, 0, *SIZE),)}
+    assert {(frame.reduction, frame.closer) for frame in case.read(FrameRecord, "frames")} == {(1, ())}
     assert all(len(every) == len(places) for every in boxes(case).values())
 
 
@@ -295,12 +316,53 @@ def face(*box: float) -> Detection:
 def test_what_a_close_window_shows_of_a_large_face_does_not_stand_for_it() -> None:
     """Its box may end before the window does, as detectors guess where a face ends."""
     large, small = face(100, 100, 400, 400), face(420, 200, 450, 230)
+    glance = Part(picture(*SIZE), None, 2), (large,)
     part = Part(picture(*SIZE), (320, 96, 576, 352))
     shown = face(324, 100, 396, 345)
-    assert _joined([large], [(part, (small, shown))], 160, 0.4) == (large, small)
+    assert _joined([glance, (part, (small, shown))], 0.4) == (large, small)
     all_of_it = Part(picture(*SIZE), (64, 64, 576, 416))
     other = face(102, 101, 399, 402)
-    assert _joined([large], [(all_of_it, (small, other))], 160, 0.4) == (small, other)
+    assert _joined([glance, (all_of_it, (small, other))], 0.4) == (small, other)
+
+
+def test_what_a_wide_window_shows_of_a_small_face_does_not_stand_beside_it() -> None:
+    """The reduced window ends inside the small face; the one for the small face shows it whole."""
+    middle, small, shown = face(100, 100, 300, 300), face(560, 200, 600, 240), face(561, 201, 571, 239)
+    wide, narrow = Part(picture(*SIZE), (0, 0, 576, 416), 2), Part(picture(*SIZE), (480, 128, 704, 352))
+    assert not wide.cuts(shown.box)
+    for looks in ([(wide, (middle, shown)), (narrow, (small,))], [(narrow, (small,)), (wide, (middle, shown))]):
+        assert _joined(looks, 0.4) == (middle, small)
+
+
+def test_a_face_that_a_window_cuts_does_not_count() -> None:
+    part, small = Part(picture(*SIZE), (320, 96, 576, 352), 2), face(420, 200, 450, 230)
+    assert _joined([(part, (small, face(540, 200, 574, 234)))], 0.4) == (small,)
+
+
+def test_what_the_closest_look_does_not_show_is_kept_of_the_one_before() -> None:
+    """A window for a face of middle size shows a small one that no closer one holds, and one that another holds."""
+    middle, beside, small = face(100, 100, 300, 300), face(420, 110, 450, 140), face(420, 200, 450, 230)
+    rough = face(419, 199, 452, 232)
+    wide, narrow = Part(picture(*SIZE), (0, 0, 576, 416), 2), Part(picture(*SIZE), (352, 160, 544, 352))
+    found = _joined([(narrow, (small,)), (wide, (middle, beside, rough))], 0.4)
+    assert found == (middle, beside, small)
+
+
+def test_a_small_face_that_only_a_closer_look_shows_is_looked_at_closer_again(tmp_path: Path) -> None:
+    """Beside a large one, between two full searches: too small for the glance, not for the look at the large one."""
+
+    def faces(number: int) -> list[tuple[int, int, int]]:
+        large = (1200 + 8 * number, 600, 420)
+        return [large, (1700 + 8 * number, 620, 45)] if 2 <= number <= 5 else [large]
+
+    frames = [picture(3840, 2160, faces=[(60, 1200 + 6 * n, 800), *faces(n)]) for n in range(8)]
+    case, _ = extracted(tmp_path / "c", frames, settings(0.7, "shots.min_inter_eye_px=2"))
+    searched = case.read(FrameRecord, "frames")
+    assert [frame.reduction for frame in searched] == [1, *[8] * 6, 1]
+    for frame in searched[2:6]:
+        assert set(frame.closer_reduction) == {1, 4}
+        x, y, side = faces(frame.index)[1]
+        assert (x, y, x + side - 1, y + side - 1) in boxes(case)[frame.id]
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 4])
