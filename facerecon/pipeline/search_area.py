@@ -26,8 +26,8 @@ TOGETHER = 8
 same frames in the same way."""
 # Frames of so many px on the shorter side are glanced at: reduced to no less than the second, at most so many times.
 _LARGE_PX, _GLANCED_PX, _MOST_REDUCED = 720, 180, 8
-# A face that is smaller than this, as the detector sees it, is looked at closer, where that is possible. Landmarks found
-# at this size tell persons apart as well as those found at full size (benchmarks/seen_sizes.py).
+# A face that is smaller than this, as the detector sees it, is looked at closer, where that is possible. Landmarks that
+# are found at this size tell persons apart as well as those found at full size (benchmarks/seen_sizes.py).
 _WELL_SEEN_PX = 80
 # Round it: a share of its size, and pixels. The network's answer depends on what is round a face.
 _MARGIN, _MARGIN_PX = 0.5, 96
