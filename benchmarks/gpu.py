@@ -48,6 +48,7 @@ from facerecon.engines import catalogue, esrgan, gfpgan, runtime, tiling
 from facerecon.engines.by_torch import DTYPES, make_deterministic
 from facerecon.engines.retinaface_network import Loaded
 from facerecon.engines.variants import Variants
+from facerecon.errors import FacereconError
 from facerecon.records import RGB, FaceView
 from facerecon.weights import Precision, entry
 
@@ -138,8 +139,8 @@ class Convolutions(TorchDispatchMode):
             self.shapes[(tuple(picture.shape), tuple(weight.shape), *map(_plain, others))] += 1
             transposed = others[3]
             self.operations += 2 * (picture if transposed else output).numel() * math.prod(weight.shape[1:])
-        elif name in (torch.ops.aten.mm, torch.ops.aten.addmm):
-            self.operations += 2 * output.numel() * args[-1].shape[0]
+        elif name in (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm):
+            self.operations += 2 * output.numel() * args[-1].shape[-2]
         return output
 
 
@@ -298,7 +299,10 @@ def main() -> None:
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     make_deterministic()
-    bench = Bench(runtime.choose_device(options.device))
+    try:
+        bench = Bench(runtime.choose_device(options.device))
+    except FacereconError as error:
+        parser.error(str(error))
     found: dict[str, dict[str, Any]] = {}
     for name, figures in measured(bench, parts, options.seconds):
         found[name] = figures
