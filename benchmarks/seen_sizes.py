@@ -66,11 +66,12 @@ def central(faces: Sequence[Detection], picture: RGB) -> Detection | None:
     )
 
 
-def found(detector: Detector, picture: RGB) -> list[Detection | None]:
-    """Return the picture's face as it is found at each reduction, in the picture's pixels."""
+def found(detector: Detector, picture: RGB) -> list[Detection]:
+    """Return the picture's face as it is found at each reduction, in the picture's pixels; those where it is."""
     settings = load_profile("standard").detect
     parts = [Part(picture, reduction=times) for times in REDUCTIONS]
-    return [central(faces, picture) for faces in detect_in_parts(detector, parts, settings)]
+    every = [central(faces, picture) for faces in detect_in_parts(detector, parts, settings)]
+    return [face for face in every if face is not None]
 
 
 def measure(people: Path, pairs: int) -> list[dict[str, Any]]:
@@ -80,12 +81,13 @@ def measure(people: Path, pairs: int) -> list[dict[str, Any]]:
     seen: list[list[float]] = [[] for _ in REDUCTIONS]
     for both in pictures(people, pairs):
         faces = [found(detector, picture) for picture in both]
-        for number, (one, other) in enumerate(zip(*faces, strict=True)):
-            if any(face is None for each in faces for face in each) or one is None or other is None:
-                continue
-            views = [FaceView(picture, face.landmarks) for picture, face in zip(both, (one, other), strict=True)]
+        if any(len(each) < len(REDUCTIONS) for each in faces):
+            continue
+        for number, times in enumerate(REDUCTIONS):
+            here = [each[number] for each in faces]
+            views = [FaceView(picture, face.landmarks) for picture, face in zip(both, here, strict=True)]
             vectors[number].append([each.vector for each in recognizer.embed(views)])
-            seen[number] += [longer_side(face.box) / REDUCTIONS[number] for face in (one, other)]
+            seen[number] += [longer_side(face.box) / times for face in here]
     at_full_size = np.array(vectors[0])
     return [
         {"reduction": times, "seen_px": round(float(np.mean(sizes))), **compared(np.array(each), at_full_size)}

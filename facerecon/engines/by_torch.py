@@ -59,16 +59,16 @@ def each_on_a_core(call: Callable[[A], B], items: Sequence[A]) -> list[B]:
 def stacked(images: Sequence[RGB], device: torch.device) -> torch.Tensor:
     """Return pictures of one size as a tensor on a device, uint8 (n, height, width, 3).
 
-    To a GPU they go by way of memory that it reads by itself, so that this thread need not wait for it.
+    To a GPU they go by way of pinned memory, so that this thread need not wait for it.
     """
-    stack = _empty((len(images), *images[0].shape), reached=device.type == "cuda")
+    stack = _empty((len(images), *images[0].shape), pinned=device.type == "cuda")
     np.stack(images, out=stack.numpy())
     return stack.to(device, non_blocking=True)
 
 
-def _empty(shape: tuple[int, ...], *, reached: bool) -> torch.Tensor:
-    if reached:
-        # Such memory is limited, and there is another way.
+def _empty(shape: tuple[int, ...], *, pinned: bool) -> torch.Tensor:
+    if pinned:
+        # It is limited, and there is another way.
         with contextlib.suppress(RuntimeError):
             return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
     return torch.empty(shape, dtype=torch.uint8)

@@ -9,28 +9,31 @@ glance, shows it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import NamedTuple
 
-from facerecon.faces.boxes import iou, longer_side, surroundings
 from facerecon.pipeline.detection import Part, detect_in_parts
+from facerecon.pipeline.looks import (
+    Closer,
+    Looks,
+    best_first,
+    joined,
+    round_small,
+    seen_px,
+    to_be_seen_closer,
+    well_seen,
+)
 from facerecon.profiles import Profile
 from facerecon.records import Box, Detection, Frame
 from facerecon.stages import Detector
-from facerecon.video import Look, Regions, Window, area_px, close_windows
+from facerecon.video import Look, Regions, Window, area_px
 
 TOGETHER = 8
 """With regions or glances a chunk has at most so many frames, whatever the detector's batch: every machine searches the
 same frames in the same way."""
 # Frames of so many px on the shorter side are glanced at: reduced to no less than the second, at most so many times.
 _LARGE_PX, _GLANCED_PX, _MOST_REDUCED = 720, 180, 8
-# A face that is smaller than this, as the detector sees it, is looked at closer, where that is possible. Landmarks that
-# are found at this size tell persons apart as well as those found at full size (benchmarks/seen_sizes.py).
-_WELL_SEEN_PX = 80
-# Round it: a share of its size, and pixels. The network's answer depends on what is round a face.
-_MARGIN, _MARGIN_PX = 0.5, 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +49,6 @@ class Seen:
         """Width and height, px."""
         height, width = self.frame.pixels.shape[:2]
         return width, height
-
-
-class Closer(NamedTuple):
-    """A window that is looked at closer than in a glance: how many times reduced the detector sees it, 1 for not."""
-
-    window: Window
-    reduction: int
 
 
 @dataclass(frozen=True)
@@ -78,10 +74,6 @@ class _Account:
     seen_pixels: int = 0
     again: int = 0
     glanced: int = 0
-
-
-Looks = list[tuple[Part, tuple[Detection, ...]]]
-"""The parts of a frame that the detector saw, and the faces in each."""
 
 
 class SearchArea:
@@ -178,7 +170,7 @@ class SearchArea:
         """
         size, plans = seen[0].size, dict[int, Search]()
         choices = [2**power for power in range(reduction.bit_length())]
-        closer_px = {times: _seen_px(_round_small(expected, times, size)) for times in choices}
+        closer_px = {times: seen_px(round_small(expected, times, size)) for times in choices}
         for number, each in enumerate(seen[:-1]):
             windows = None if self._regions is None or each.look is None else self._regions.glance(size, each.look)
             moved_px = math.prod(size) if windows is None else area_px(windows)
@@ -197,7 +189,7 @@ class SearchArea:
         looks |= self._looked(seen, again)
         done = {**plans, **again}
         return {
-            number: Found(_best_first(face for _, faces in each for face in faces), done[number])
+            number: Found(best_first(face for _, faces in each for face in faces), done[number])
             for number, each in looks.items()
         }
 
@@ -208,7 +200,7 @@ class SearchArea:
         wanted = {number: (*around, *(face.box for face in each.faces)) for number, each in glances.items()}
         while any(wanted.values()):
             windows = {
-                number: _round_small(boxes, glances[number].search.reduction, seen[number].size)
+                number: round_small(boxes, glances[number].search.reduction, seen[number].size)
                 for number, boxes in wanted.items()
             }
             parts = [
@@ -219,13 +211,13 @@ class SearchArea:
             for number, last in self._shown(windows, parts).items():
                 looks[number] += last
                 closer[number] += windows[number]
-                wanted[number] = tuple(_to_be_seen_closer(last, looks[number]))
+                wanted[number] = tuple(to_be_seen_closer(last, looks[number]))
         found: dict[int, Found] = {}
         for number, each in glances.items():
             reduction = each.search.reduction
-            large = tuple(face for face in each.faces if _well_seen(face.box, reduction) == reduction)
+            large = tuple(face for face in each.faces if well_seen(face.box, reduction) == reduction)
             glance = Part(seen[number].frame.pixels, None, reduction), large
-            faces = _joined([glance, *looks[number]], self._settings.nms_iou)
+            faces = joined([glance, *looks[number]], self._settings.nms_iou)
             found[number] = Found(faces, replace(each.search, closer=closer[number]))
         return found
 
@@ -246,73 +238,3 @@ class SearchArea:
         for (number, part), faces in zip(parts, every, strict=True):
             looks[number].append((part, faces))
         return looks
-
-
-def _to_be_seen_closer(last: Looks, looks: Looks) -> Iterator[Box]:
-    """Yield the faces of the last looks that are small in them, and that none of all looks shows as they need it."""
-    for part, faces in last:
-        for face in faces:
-            needed = _well_seen(face.box, part.reduction)
-            held = any(other.reduction <= needed and other.holds(face.box) for other, _ in looks)
-            if not held and not part.cuts(face.box):
-                yield face.box
-
-
-def _joined(looks: Looks, nms_iou: float) -> tuple[Detection, ...]:
-    """Return the faces that looks show; of one that several show, the closest.
-
-    A face does not count that a window cuts, or that is the visible part of one which another look shows whole.
-    """
-    kept: list[tuple[Part, Detection]] = []
-    for part, faces in sorted(looks, key=lambda look: look[0].reduction, reverse=True):
-        new = [
-            face
-            for face in faces
-            if not part.cuts(face.box) and not any(part.shows_part(face.box, other.box, nms_iou) for _, other in kept)
-        ]
-        kept = [
-            (where, face)
-            for where, face in kept
-            if not any(
-                iou(face.box, other.box) >= nms_iou or where.shows_part(face.box, other.box, nms_iou) for other in new
-            )
-        ]
-        kept += [(part, face) for face in new]
-    return _best_first(face for _, face in kept)
-
-
-def _round_small(boxes: Iterable[Box], reduction: int, size: tuple[int, int]) -> tuple[Closer, ...]:
-    """Return windows round the faces that are too small for a glance, each no closer than its face needs."""
-    around: dict[int, list[Window]] = {}
-    for box in boxes:
-        times = _well_seen(box, reduction)
-        if times < reduction:
-            around.setdefault(times, []).append(surroundings(box, _MARGIN, _MARGIN_PX))
-    closer: list[Closer] = []
-    for times, boxes_px in sorted(around.items()):
-        windows = close_windows(boxes_px, size)
-        closer += [
-            Closer(window, times)
-            for window in (((0, 0, *size),) if windows is None else windows)
-            if not any(_within(window, other.window) for other in closer)
-        ]
-    return tuple(closer)
-
-
-def _well_seen(box: Box, reduction: int) -> int:
-    """Return how many times reduced a face is still well seen, a power of two, `reduction` at most."""
-    while reduction > 1 and longer_side(box) < _WELL_SEEN_PX * reduction:
-        reduction //= 2
-    return reduction
-
-
-def _best_first(faces: Iterable[Detection]) -> tuple[Detection, ...]:
-    return tuple(sorted(faces, key=lambda face: face.score, reverse=True))
-
-
-def _within(window: Window, other: Window) -> bool:
-    return window[0] >= other[0] and window[1] >= other[1] and window[2] <= other[2] and window[3] <= other[3]
-
-
-def _seen_px(closer: Iterable[Closer]) -> float:
-    return sum(area_px([window]) / times**2 for window, times in closer)

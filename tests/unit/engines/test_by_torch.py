@@ -11,7 +11,7 @@ from facerecon.engines.by_torch import stacked
 
 @pytest.mark.parametrize("limited", [False, True])
 def test_pictures_come_to_a_device_unchanged(limited: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no memory that a GPU reaches by itself, too."""
+    """Where no memory can be pinned, too."""
     pictures = list(np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3), np.uint8))
     if limited:
         monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device, **_: tensor)

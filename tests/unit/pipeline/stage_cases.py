@@ -29,6 +29,11 @@ def walk(frames: int = 20, size: int = 40, colour: tuple[int, int, int] = SKIN) 
     ]
 
 
+def holds(window: tuple[int, ...], box: tuple[float, ...]) -> bool:
+    """Say whether a window, its right and lower ends outside, shows all of a box."""
+    return window[0] <= box[0] and window[1] <= box[1] and window[2] > box[2] and window[3] > box[3]
+
+
 OVERRIDES = ("extract.motion.enabled=false", "enhance.fuse.restore=null")
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from facerecon.pipeline.masking import LEAST_MARGIN_PX, Mask, Region, Sighting, covered, placed, widened
 from facerecon.records import Box
+from tests.unit.pipeline.stage_cases import holds
 
 RNG = np.random.default_rng(3)
 
@@ -21,10 +22,6 @@ def seen(*sightings: tuple[float, Box]) -> list[Sighting]:
 
 def mask(*hidden: list[Sighting], shown: list[list[Sighting]] | None = None, in_order: bool = False) -> Mask:
     return Mask(hidden, shown or [], margin=0.5, hold_s=1.0, in_order=in_order)
-
-
-def holds(region: Region, box: Box) -> bool:
-    return region[0] <= box[0] and region[1] <= box[1] and region[2] > box[2] and region[3] > box[3]
 
 
 @given(

@@ -17,7 +17,7 @@ from facerecon.records import RGB, Detection, DetectionRecord, Frame, FrameRecor
 from facerecon.stages import Silent
 from facerecon.video import MotionGate
 from tests.fakes import FakeDetector, FakeSource, picture
-from tests.unit.pipeline.stage_cases import new_case
+from tests.unit.pipeline.stage_cases import holds, new_case
 
 SIZE = (640, 384)
 
@@ -74,8 +74,8 @@ def test_frames_say_which_parts_of_them_were_searched(tmp_path: Path) -> None:
     assert len(searched) > len(frames) / 2
     for frame in searched:
         faces = [box for name, box in boxes(case) if name == frame.id]
-        for x0, y0, x1, y1 in faces:
-            assert any(w[0] <= x0 and w[1] <= y0 and w[2] > x1 and w[3] > y1 for w in frame.windows or ())
+        for box in faces:
+            assert any(holds(window, box) for window in frame.windows or ())
 
 
 @pytest.mark.parametrize("batch", [1, 3, 16])
